@@ -1,0 +1,2 @@
+//! The Fargate binary.
+fn main() {}
