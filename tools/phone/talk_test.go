@@ -1,0 +1,119 @@
+package main
+
+import (
+	"net/http"
+	"testing"
+	"time"
+)
+
+// What happens while people talk, on the real livekit-server.
+
+func TestInboundIsAnsweredByAnothersTrack(t *testing.T) {
+	s := theStack(t)
+	const room = "inbound"
+	bridge := joinBridge(t, s, room)
+	s.phone(t, "POST", "/inbound", `{"from":"+5511988887777","to":"+551140000000","room":"inbound",
+		"say":[{"tone_hz":660,"ms":1500},{"wait_for_voice_ms":3000},{"hang_up":true}]}`, http.StatusCreated)
+	bridge.waitFor(t, "joined kind=true ringing")
+	time.Sleep(500 * time.Millisecond)
+	if facts := s.only(t, room); facts.Phase != "ringing" || facts.Direction != "inbound" || facts.Identity != "sip_+5511988887777" {
+		t.Errorf("%+v", facts)
+	}
+	bridge.play(t, 440, -9)
+	bridge.waitFor(t, "active")
+	facts := s.ended(t, room)
+	if facts.EndedBy != endedByCallee || facts.FirstVoiceAt == 0 {
+		t.Errorf("%+v", facts)
+	}
+	if level := toneLevel(bridge.last(time.Second)[:bridgeRate/4], 660, bridgeRate); level < -8 {
+		t.Errorf("the room hears 660 Hz at %.1f dBFS", level)
+	}
+}
+
+func TestControlWhileTalking(t *testing.T) {
+	s := theStack(t)
+	const number, room = "+5511900000008", "control"
+	s.script(t, number, `{"echo":true}`)
+	bridge := joinBridge(t, s, room)
+	bridge.play(t, 440, -9)
+	if answer := s.dial(t, number, room, nil); answer.status != 200 {
+		t.Fatal(answer)
+	}
+	id := s.only(t, room).ID
+	echo := func() float64 { return toneLevel(bridge.last(300*time.Millisecond), 440, bridgeRate) }
+	within(t, 8*time.Second, "the echo comes back", func() bool { return echo() > -11 })
+	s.phone(t, "POST", "/calls/"+id+"/mute", `{"muted":true}`, http.StatusNoContent)
+	within(t, 8*time.Second, "mute silences it", func() bool { return echo() < -60 })
+	s.phone(t, "POST", "/calls/"+id+"/say", `{"say":[{"tone_hz":990,"ms":60000}]}`, http.StatusNoContent)
+	s.phone(t, "POST", "/calls/"+id+"/mute", `{"muted":false}`, http.StatusNoContent)
+	within(t, 8*time.Second, "it says what it is told", func() bool {
+		return toneLevel(bridge.last(300*time.Millisecond), 990, bridgeRate) > -8
+	})
+	s.phone(t, "POST", "/calls/"+id+"/say", `{"say":[],"instead":true}`, http.StatusNoContent)
+	s.phone(t, "POST", "/calls/"+id+"/dtmf", `{"digits":"1"}`, http.StatusNoContent)
+	s.eventually(t, room, "the key is pressed", func(f CallFacts) bool { return f.DTMFSent == "1" })
+	s.phone(t, "POST", "/calls/"+id+"/dtmf", `{"digits":"x"}`, http.StatusBadRequest)
+	s.phone(t, "POST", "/calls/"+id+"/hangup", "", http.StatusNoContent)
+	s.ended(t, room)
+	bridge.waitFor(t, "hangup")
+}
+
+func within(t *testing.T, limit time.Duration, what string, is func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(limit); !is(); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("not within %v: %s", limit, what)
+		}
+	}
+}
+
+func TestPacketsEchoedWithoutDecoding(t *testing.T) {
+	s := theStack(t)
+	const number, room = "+5511900000009", "packets"
+	s.script(t, number, `{"echo_packets":true,"hang_up_after_ms":2500}`)
+	bridge := joinBridge(t, s, room)
+	bridge.play(t, 440, -9)
+	if answer := s.dial(t, number, room, nil); answer.status != 200 {
+		t.Fatal(answer)
+	}
+	within(t, 8*time.Second, "the echo comes back", func() bool {
+		return toneLevel(bridge.last(300*time.Millisecond), 440, bridgeRate) > -10
+	})
+	if facts := s.ended(t, room); facts.FirstVoiceAt != 0 || facts.PacketsSent < 80 {
+		t.Errorf("%+v", facts)
+	}
+}
+
+func TestLossIsAGapInTheNumbering(t *testing.T) {
+	s := theStack(t)
+	const number, room = "+5511900000010", "lossy"
+	s.script(t, number, `{"loss":0.2,"jitter_ms":30,"seed":7,"say":[{"tone_hz":660,"ms":60000}],"hang_up_after_ms":3000}`)
+	bridge := joinBridge(t, s, room)
+	if answer := s.dial(t, number, room, nil); answer.status != 200 {
+		t.Fatal(answer)
+	}
+	facts := s.ended(t, room)
+	share := float64(facts.PacketsDropped) / float64(facts.PacketsDropped+facts.PacketsSent)
+	if share < 0.1 || share > 0.3 {
+		t.Errorf("%d of %d packets dropped, want a fifth", facts.PacketsDropped, facts.PacketsSent+facts.PacketsDropped)
+	}
+	bridge.mu.Lock()
+	seconds := float64(len(bridge.heard)) / bridgeRate
+	bridge.mu.Unlock()
+	if seconds > 2.8 {
+		t.Errorf("%.1f s arrived of 3 s with a fifth lost", seconds)
+	}
+}
+
+func TestSilenceOnTheWireEndsTheCall(t *testing.T) {
+	s := theStack(t)
+	s.script(t, "+5511900000011", `{"media_timeout_ms":500,"say":[{"stop_sending":true}]}`)
+	bridge := joinBridge(t, s, "mute")
+	if answer := s.dial(t, "+5511900000011", "mute", nil); answer.status != 200 {
+		t.Fatal(answer)
+	}
+	if facts := s.ended(t, "mute"); facts.EndedBy != endedByMediaTimeout || facts.CallStatus != "active" || facts.PacketsSent != 0 {
+		t.Errorf("%+v", facts)
+	}
+	bridge.waitFor(t, "left CLIENT_INITIATED")
+}
