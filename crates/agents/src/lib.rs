@@ -1,1 +1,103 @@
-//! (in the making)
+//! The agents that talk: one closed enum over the vendors, so that a new vendor is one file and the
+//! compiler names every place that has to know it.
+//!
+//! This crate encodes and decodes. Creating an agent's call is a REST request and made here; the
+//! agent's websocket is opened by the bridge, which brings its texts here to be understood.
+
+mod event;
+mod failure;
+mod transcripts;
+mod ultravox;
+
+use std::time::Duration;
+
+use calls::ids::AttemptId;
+use calls::plan::CallPlan;
+use calls::profile::{AgentProfile, AgentProvider};
+use calls::secret::Secret;
+
+pub use event::{ClientMessage, Event, Role, TranscriptText, Urgency};
+pub use failure::{AgentFailure, FailureKind};
+pub use transcripts::{Said, Transcripts};
+
+/// All of creating an agent's call, waiting and asking again included.
+pub const CREATE_LIMIT: Duration = Duration::from_secs(30);
+
+/// An agent's call that exists and waits to be joined.
+#[derive(Clone, Debug)]
+pub struct Created {
+    /// The vendor's id of its call.
+    pub agent_call_id: String,
+    /// Where its websocket is. Whoever has this URL is in the call: a credential.
+    pub join_url: Secret,
+}
+
+/// The vendor asked us to wait before asking again, and we do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AskedToWait {
+    /// 429 or 503.
+    pub status: u16,
+    /// How long.
+    pub wait: Duration,
+}
+
+/// An agent vendor, as one call's profile names it.
+#[derive(Clone, Debug)]
+pub enum Agent {
+    /// Ultravox, over its server websocket.
+    Ultravox(ultravox::Client),
+}
+
+impl Agent {
+    /// Sets the vendor of a profile up; sends nothing. The process must have installed a rustls crypto
+    /// provider before.
+    ///
+    /// # Errors
+    /// The profile's URL is none, or there is no TLS here.
+    pub fn for_profile(profile: &AgentProfile) -> Result<Self, AgentFailure> {
+        match profile.provider {
+            AgentProvider::Ultravox => Ok(Self::Ultravox(ultravox::Client::new(&profile.calls_url)?)),
+        }
+    }
+
+    /// Creates the agent's call for a plan. Asks again when the vendor says when to (429, 503), all
+    /// within `within` (see [`CREATE_LIMIT`]); every such wait is told to `on_wait` before it begins.
+    pub async fn create(
+        &self,
+        plan: &CallPlan,
+        attempt: &AttemptId,
+        api_key: &Secret,
+        within: Duration,
+        on_wait: impl FnMut(AskedToWait) + Send,
+    ) -> Result<Created, AgentFailure> {
+        match self {
+            Self::Ultravox(client) => {
+                let body = ultravox::create_request(plan, attempt);
+                client.create(&body, api_key, within, on_wait).await
+            }
+        }
+    }
+
+    /// Why the vendor says that its call ended, in its own word. Takes at most two seconds; `None` if
+    /// it does not say.
+    pub async fn why_ended(&self, agent_call_id: &str, api_key: &Secret) -> Option<String> {
+        match self {
+            Self::Ultravox(client) => client.why_ended(agent_call_id, api_key).await,
+        }
+    }
+
+    /// Understands one text message of the agent's websocket. Total: what cannot be understood is
+    /// [`Event::Ignored`], never an error that ends a call.
+    pub fn decode_text(&self, text: &str) -> Event {
+        match self {
+            Self::Ultravox(_) => ultravox::decode_text(text),
+        }
+    }
+
+    /// One of our messages as a text for the agent's websocket.
+    pub fn encode(&self, message: &ClientMessage) -> String {
+        match self {
+            Self::Ultravox(_) => ultravox::encode(message),
+        }
+    }
+}

@@ -1,1 +1,8 @@
-//! (in the making)
+//! Facts become what people and machines read. Today: log lines; metrics and CALL_HISTORY events are
+//! made from the same facts, by matches as exhaustive as the one in [`line`](fn@line).
+
+mod line;
+mod logs;
+
+pub use line::{Line, line};
+pub use logs::{CallContext, Format, init, log};

@@ -1,0 +1,28 @@
+# The only verbs. What each needs it installs or builds by itself, or says what is missing; builds are kept.
+
+.PHONY: demo test check advisories build clean
+
+# One call on this machine: make demo, or make demo MESSAGE=file.json. No account, no Docker.
+demo:
+	@exec scripts/demo $(if $(MESSAGE),--message '$(MESSAGE)')
+
+# Every test there is; ends with one line: N passed, N failed, N skipped.
+test:
+	@exec scripts/test
+
+# Format, lints, licences, who may depend on what.
+check:
+	@exec scripts/check
+
+# Known holes in what we depend on. Apart from check because it asks the network, and its answer changes by itself.
+advisories:
+	@exec scripts/advisories
+
+# Everything that demo and test run.
+build:
+	@exec scripts/build
+
+# What the work tree's builds left. What is kept outside it stays: scripts/prelude.sh says where that is.
+clean:
+	cargo clean
+	rm -rf .demo

@@ -1,0 +1,58 @@
+//! To the agent's socket: the callee's voice, one second a second, and our texts.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use agents::{Agent, ClientMessage};
+use bytes::{BufMut as _, BytesMut};
+use futures_util::SinkExt as _;
+use futures_util::stream::SplitSink;
+use room_client::AudioIn;
+use tokio::sync::mpsc;
+use tokio_tungstenite::tungstenite::{Bytes, Message};
+
+use super::WebSocket;
+
+/// A ping this often keeps the way open and shows whether anybody is there.
+pub(super) const PING_EVERY: Duration = Duration::from_secs(10);
+
+/// Quieter than this is silence, dBFS: line noise of a phone lies below.
+const SILENCE_DBFS: f64 = -50.0;
+
+/// Runs until nobody wants to tell the agent anything any more, or the socket takes no more; who reads the
+/// socket tells of its end.
+pub(super) async fn run(
+    agent: Agent,
+    mut from_callee: AudioIn,
+    callee_ms: Arc<AtomicU64>,
+    mut told: mpsc::UnboundedReceiver<ClientMessage>,
+    mut sink: SplitSink<WebSocket, Message>,
+) {
+    let mut pings = tokio::time::interval(PING_EVERY);
+    // The bytes of a frame are taken back once it is sent, so a frame costs no allocation.
+    let mut buffer = BytesMut::with_capacity(16 << 10);
+    loop {
+        let message = tokio::select! {
+            Some(frame) = from_callee.recv() => {
+                if audio::levels::rms_dbfs(frame.as_slice()) > SILENCE_DBFS {
+                    callee_ms.fetch_add(audio::FRAME_MS.into(), Ordering::Relaxed);
+                }
+                for sample in frame.as_slice() {
+                    buffer.put_i16_le(*sample);
+                }
+                Message::Binary(buffer.split().freeze())
+            }
+            message = told.recv() => match message {
+                Some(message) => Message::text(agent.encode(&message)),
+                None => break,
+            },
+            _ = pings.tick() => Message::Ping(Bytes::new()),
+        };
+        if sink.send(message).await.is_err() {
+            return;
+        }
+    }
+    // The call is over: say so, the vendor stops billing.
+    let _ = sink.send(Message::Close(None)).await;
+}

@@ -1,0 +1,277 @@
+//! The hands: the one match on [`Effect`]. Nothing here waits; slow work is spawned and comes back as news.
+
+mod closing;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use agents::{Agent, Created};
+use anyhow::Context as _;
+use calls::call::{AudioCommand, Effect, Input, LegEvent, RoomEvent, RoomFailure, SoundEvent};
+use calls::fact::Fact;
+use calls::ids::Nonce;
+use cloud::call_folder::{FactsWriter, draw_nonce};
+use room_client::{AudioIn, AudioOut};
+use telemetry::CallContext;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use crate::agent::{self, Socket, Sound, Warm};
+use crate::clock;
+use crate::job::Job;
+use crate::leg::{self, Permit};
+use crate::recorder::{self, Tape};
+use crate::room::{self, Joined};
+
+/// Packets that may wait for the recorder: two seconds of both directions.
+const TAPPED_PACKETS: usize = 200;
+
+/// News for the hands; what it means for the call is in it.
+pub enum News {
+    /// Only for the call.
+    Of(Input),
+    /// The room is ours to use.
+    Joined(Box<Joined>),
+    /// Inbound: this is the callee.
+    ListenTo(String),
+    /// The agent exists.
+    AgentCreated(Created),
+    /// The agent's socket is open.
+    AgentConnected(Socket),
+}
+
+/// Everything a call in progress holds.
+pub struct Hands {
+    job: Job,
+    livekit: rooms::Livekit,
+    agent: Agent,
+    inbox: mpsc::UnboundedReceiver<News>,
+    news: mpsc::UnboundedSender<News>,
+    facts: FactsWriter,
+    context: CallContext,
+    started_at: jiff::Timestamp,
+    joining: Option<JoinHandle<()>>,
+    room: Option<room_client::Room>,
+    out: Option<AudioOut>,
+    sound_in: Option<AudioIn>,
+    created: Option<Created>,
+    warm: Option<Warm>,
+    socket: Option<Socket>,
+    permit: Option<Permit>,
+    tap: Option<mpsc::Sender<room_client::TappedPacket>>,
+    tape: mpsc::UnboundedSender<Tape>,
+    recorder: JoinHandle<anyhow::Result<()>>,
+    outcome_owner: Nonce,
+    /// Callee sound that was not silence, milliseconds; counted by who sends it to the agent.
+    callee_ms: Arc<AtomicU64>,
+    carried_through: bool,
+}
+
+impl Hands {
+    /// Ready to work; nothing is done yet.
+    pub fn new(job: Job) -> anyhow::Result<Self> {
+        let (news, inbox) = mpsc::unbounded_channel();
+        let livekit = rooms::Livekit::new(
+            &job.plan.profile.livekit.url,
+            &job.credentials.livekit_api_key,
+            &job.credentials.livekit_api_secret,
+        )
+        .context("LiveKit")?;
+        let agent = Agent::for_profile(&job.plan.profile.agent).context("the agent")?;
+        let facts = FactsWriter::start(job.folders.clone(), job.attempt.clone(), job.writer.clone());
+        let context = CallContext {
+            call_id: job.plan.call_id.clone(),
+            attempt: job.attempt.to_string(),
+            country: job.plan.profile.country.clone(),
+            words: job.words,
+        };
+        let (tap, packets) = mpsc::channel(TAPPED_PACKETS);
+        let (tape, told) = mpsc::unbounded_channel();
+        let record = job.plan.profile.record;
+        let (folders, attempt) = (job.folders.clone(), job.attempt.clone());
+        let recorder = recorder::start(record, packets, told, folders, attempt, news.clone());
+        Ok(Self {
+            job,
+            livekit,
+            agent,
+            inbox,
+            news,
+            facts,
+            context,
+            started_at: clock::wall(),
+            joining: None,
+            room: None,
+            out: None,
+            sound_in: None,
+            created: None,
+            warm: None,
+            socket: None,
+            permit: None,
+            tap: Some(tap),
+            tape,
+            recorder,
+            outcome_owner: draw_nonce(),
+            callee_ms: Arc::default(),
+            carried_through: false,
+        })
+    }
+
+    /// The next news for the call.
+    pub async fn next(&mut self) -> Input {
+        loop {
+            // We hold a sender ourselves, so the channel never closes.
+            match self.inbox.recv().await {
+                Some(News::Of(input)) => return input,
+                Some(News::Joined(joined)) => {
+                    let Joined { room, out, sound_in } = *joined;
+                    (self.room, self.out, self.sound_in) = (Some(room), Some(out), Some(sound_in));
+                }
+                Some(News::ListenTo(identity)) => {
+                    if let Some(room) = &self.room {
+                        room.listen_to(&identity);
+                    }
+                }
+                Some(News::AgentCreated(created)) => {
+                    self.warm = Some(agent::warm_up(&created.join_url));
+                    self.created = Some(created);
+                }
+                Some(News::AgentConnected(socket)) => self.socket = Some(socket),
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    /// Does what the call asks.
+    pub fn perform(&mut self, effect: Effect) {
+        match effect {
+            Effect::JoinRoom => self.join_room(),
+            Effect::CreateAgent => self.create_agent(),
+            Effect::ClaimDial { failed_before_dial } => self.claim_dial(failed_before_dial),
+            Effect::Dial => self.dial(),
+            Effect::ConnectAgent => self.connect_agent(),
+            Effect::Audio(AudioCommand::Open) => self.open_sound(),
+            Effect::Audio(AudioCommand::PlayOut) => self.play_out(),
+            Effect::Audio(AudioCommand::Close) => self.close_sound(),
+            Effect::AskWhyAgentEnded => self.ask_why_agent_ended(),
+            Effect::CloseAgent => self.close_agent(),
+            Effect::DeleteRoom => self.delete_room(),
+            Effect::WriteOutcome(ending) => self.write_outcome(ending),
+            Effect::Record(fact) => self.record(fact),
+            // `run` takes this one itself: there is nothing left to perform.
+            Effect::Finish => {}
+        }
+    }
+
+    fn record(&mut self, fact: Fact) {
+        telemetry::log(&self.context, &fact);
+        let moment = matches!(
+            fact,
+            Fact::DialClaimed | Fact::Dialing { .. } | Fact::Answered { .. } | Fact::Ending { .. }
+        );
+        self.facts.note(clock::wall(), fact);
+        if moment {
+            self.facts.flush();
+        }
+    }
+
+    fn tell(&self, input: Input) {
+        let _ = self.news.send(News::Of(input));
+    }
+
+    /// Runs slow work beside the loop; its result is news.
+    fn spawn(&self, work: impl Future<Output = Input> + 'static + Send) {
+        let news = self.news.clone();
+        tokio::spawn(async move { drop(news.send(News::Of(work.await))) });
+    }
+
+    fn join_room(&mut self) {
+        let rate = audio::SampleRate::try_from(self.job.plan.profile.agent.sample_rate);
+        let config = match (rate, self.tap.take()) {
+            (Ok(rate), Some(tap)) => room::config(&self.job, &self.livekit, rate, tap),
+            (Err(unsupported), _) => Err(unsupported.to_string()),
+            (_, None) => Err("the room is joined already".to_owned()),
+        };
+        match config {
+            Ok(config) => {
+                let work = room::join(config, self.job.callee_identity.clone(), self.news.clone());
+                self.joining = Some(tokio::spawn(work));
+            }
+            Err(detail) => {
+                self.tell(Input::Room(RoomEvent::JoinFailed { failure: RoomFailure::Other, detail }));
+            }
+        }
+    }
+
+    fn create_agent(&self) {
+        let (plan, attempt) = (self.job.plan.clone(), self.job.attempt.clone());
+        let api_key = self.job.credentials.agent_api_key.clone();
+        tokio::spawn(agent::create(self.agent.clone(), plan, attempt, api_key, self.news.clone()));
+    }
+
+    fn claim_dial(&mut self, failed_before_dial: Option<String>) {
+        let permit = match leg::permit(&self.livekit) {
+            Ok(permit) => permit,
+            Err(detail) => return self.tell(Input::Leg(LegEvent::ClaimFailed { detail })),
+        };
+        let agent_call_id = self.created.as_ref().map(|created| created.agent_call_id.clone());
+        let may_dial = failed_before_dial.is_none();
+        let claim = leg::claim(&self.job, agent_call_id, permit.invite_by(), failed_before_dial);
+        self.permit = may_dial.then_some(permit);
+        let (folders, attempt) = (self.job.folders.clone(), self.job.attempt.clone());
+        self.spawn(async move { leg::claim_result(folders.claim_dial(&attempt, &claim).await) });
+    }
+
+    fn dial(&mut self) {
+        self.tell(Input::Leg(LegEvent::Dialing));
+        let permit = self.permit.take();
+        self.spawn(leg::dial(self.livekit.clone(), leg::dial_request(&self.job), permit));
+    }
+
+    fn connect_agent(&mut self) {
+        let (Some(created), Some(sound_in), Some(out)) = (&self.created, self.sound_in.take(), &self.out)
+        else {
+            return;
+        };
+        let (agent, url, warm) = (self.agent.clone(), created.join_url.clone(), self.warm.take());
+        let sound =
+            Sound { from_callee: sound_in, callee_ms: self.callee_ms.clone(), to_callee: out.clone() };
+        tokio::spawn(agent::connect(agent, url, warm, sound, self.news.clone()));
+    }
+
+    fn open_sound(&mut self) {
+        if let Some(sound_in) = &self.sound_in {
+            sound_in.open();
+        }
+        let _ = self.tape.send(Tape::Start(clock::now()));
+        let Some(out) = self.out.clone() else { return };
+        self.spawn(async move {
+            out.first_speech().await;
+            Input::Sound(SoundEvent::FirstAgentAudio)
+        });
+    }
+
+    fn play_out(&mut self) {
+        let Some(out) = self.out.clone() else { return self.tell(Input::Sound(SoundEvent::PlayedOut)) };
+        self.record(Fact::PlayingOut { queued_ms: out.queued_ms() });
+        self.spawn(async move {
+            out.drained().await;
+            Input::Sound(SoundEvent::PlayedOut)
+        });
+    }
+
+    fn close_sound(&mut self) {
+        let _ = self.tape.send(Tape::Stop(clock::now()));
+        self.sound_in = None;
+    }
+
+    fn ask_why_agent_ended(&self) {
+        let Some(created) = &self.created else { return };
+        let (agent, id) = (self.agent.clone(), created.agent_call_id.clone());
+        self.spawn(agent::ask_why(agent, id, self.job.credentials.agent_api_key.clone()));
+    }
+
+    fn close_agent(&mut self) {
+        self.socket = None;
+        self.warm = None;
+    }
+}

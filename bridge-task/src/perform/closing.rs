@@ -1,0 +1,106 @@
+//! The last things: the room, the outcome, what must be flushed.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use calls::call::{Input, RoomEvent, TIDY_CAP};
+use calls::fact::Fact;
+use calls::outcome::{Ending, Outcome, OutcomeKind};
+use cloud::call_folder::Claimed;
+use cloud::call_folder::documents::V;
+
+use super::Hands;
+use crate::clock;
+
+/// A join that is on its way when the room is to be deleted is waited for: it would make the room anew.
+const JOIN_CAP: Duration = Duration::from_secs(3);
+/// How long the facts and recordings may take at the end.
+const FLUSH_CAP: Duration = Duration::from_secs(15);
+
+impl Hands {
+    /// Deletes our room, which hangs up whoever is in it. Tried for as long as the call waits for it.
+    pub(super) fn delete_room(&mut self) {
+        let joining = self.joining.take().filter(|_| self.room.is_none());
+        let (livekit, name) = (self.livekit.clone(), self.job.room.clone());
+        self.spawn(async move {
+            let started = clock::now();
+            if let Some(mut joining) = joining
+                && tokio::time::timeout(JOIN_CAP, &mut joining).await.is_err()
+            {
+                joining.abort();
+            }
+            Input::Room(match livekit.delete_room(&name, TIDY_CAP.saturating_sub(JOIN_CAP)).await {
+                Ok(()) => RoomEvent::Deleted { took_ms: clock::ms_since(started) },
+                Err(error) => RoomEvent::DeleteFailed { detail: error.to_string() },
+            })
+        });
+    }
+
+    /// Writes the outcome, once; somebody else's stays.
+    pub(super) fn write_outcome(&mut self, ending: Ending) {
+        self.carried_through = matches!(ending.outcome, OutcomeKind::Answered | OutcomeKind::NotAnswered);
+        let outcome = self.outcome(ending);
+        let (folders, attempt) = (self.job.folders.clone(), self.job.attempt.clone());
+        let owner = self.outcome_owner.clone();
+        self.spawn(async move {
+            Input::OutcomeStored(match folders.claim_outcome(&attempt, &owner, &outcome).await {
+                Ok(Claimed::Ours) => Ok(()),
+                Ok(Claimed::Theirs(other)) => Err(format!("there is one already: {}", other.outcome)),
+                Err(error) => Err(error.to_string()),
+            })
+        });
+    }
+
+    fn outcome(&self, ending: Ending) -> Outcome {
+        Outcome {
+            v: V,
+            outcome: ending.outcome,
+            reason: ending.reason_text(),
+            end_reason: ending.end_reason,
+            sip_status: ending.sip_status,
+            detail: ending.detail,
+            retryable: ending.retryable,
+            answer_delay_seconds: ending.answer_delay_seconds,
+            first_agent_audio_seconds: ending.first_agent_audio_seconds,
+            duration_seconds: ending.duration_seconds,
+            barge_ins: ending.barge_ins,
+            callee_audio_seconds: self.callee_audio_seconds(),
+            agent_audio_seconds: self.agent_audio_seconds(),
+            agent_call_id: self.created.as_ref().map(|created| created.agent_call_id.clone()),
+            attempt: self.job.attempt.number,
+            started_at: self.started_at,
+            ended_at: clock::wall(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        }
+    }
+
+    fn callee_audio_seconds(&self) -> f64 {
+        self.callee_ms.load(Ordering::Relaxed) as f64 / 1000.0
+    }
+
+    fn agent_audio_seconds(&self) -> f64 {
+        self.out.as_ref().map_or(0.0, |out| out.played_ms() as f64 / 1000.0)
+    }
+
+    /// Leaves, and flushes what is left; `true` if the call was carried through.
+    pub async fn finish(mut self) -> bool {
+        if let Some(room) = self.room.take() {
+            room.leave().await;
+        }
+        let stored = match tokio::time::timeout(FLUSH_CAP, &mut self.recorder).await {
+            Ok(Ok(stored)) => stored.map_err(|error| format!("{error:#}")),
+            Ok(Err(panic)) => Err(panic.to_string()),
+            Err(_) => Err(format!("it took more than {} s", FLUSH_CAP.as_secs())),
+        };
+        if let Err(detail) = stored {
+            tracing::error!(detail, "recording not stored");
+        }
+        let (callee_audio_seconds, agent_audio_seconds) =
+            (self.callee_audio_seconds(), self.agent_audio_seconds());
+        self.record(Fact::SoundTotals { callee_audio_seconds, agent_audio_seconds });
+        if let Err(error) = self.facts.close(FLUSH_CAP).await {
+            tracing::error!(detail = %error, "facts not written");
+        }
+        self.carried_through
+    }
+}

@@ -1,0 +1,122 @@
+//! The room: joining it, and its news in the call's words.
+
+use std::time::Duration;
+
+use calls::call::{Input, LegEvent, RoomEvent, RoomFailure};
+use calls::ids::BRIDGE_IDENTITY;
+use room_client::{EndReason, JoinError, ParticipantKind, RoomConfig};
+use tokio::sync::mpsc;
+
+use crate::clock;
+use crate::job::Job;
+use crate::perform::News;
+
+/// How long the token can be used to join.
+const JOIN_WITHIN: Duration = Duration::from_secs(60);
+/// The name of the track that we publish.
+const TRACK_NAME: &str = "ultravox-agent-audio";
+
+/// A joined room with its two streams.
+pub struct Joined {
+    /// The room.
+    pub room: room_client::Room,
+    /// Toward the callee.
+    pub out: room_client::AudioOut,
+    /// From the callee.
+    pub sound_in: room_client::AudioIn,
+}
+
+/// How to join a job's room.
+pub fn config(
+    job: &Job,
+    livekit: &rooms::Livekit,
+    rate: audio::SampleRate,
+    tap: mpsc::Sender<room_client::TappedPacket>,
+) -> Result<RoomConfig, String> {
+    let metadata = rooms::RoomMetadata::of(&job.stage, &job.attempt);
+    let token = livekit
+        .join_token(&rooms::JoinToken {
+            room: &job.room,
+            identity: BRIDGE_IDENTITY,
+            name: BRIDGE_IDENTITY,
+            room_metadata: Some(&metadata),
+            ttl: JOIN_WITHIN,
+        })
+        .map_err(|error| error.to_string())?;
+    Ok(RoomConfig {
+        url: livekit.signal_url().to_owned(),
+        token: token.expose().to_owned().into(),
+        sample_rate: rate,
+        track_name: TRACK_NAME.to_owned(),
+        packet_tap: Some(tap),
+    })
+}
+
+/// Joins, listens to the callee, and from then on turns what the room says into news.
+pub async fn join(config: RoomConfig, callee: Option<String>, news: mpsc::UnboundedSender<News>) {
+    let started = clock::now();
+    match room_client::Room::join(config).await {
+        Ok((room, out, sound_in, events)) => {
+            if let Some(callee) = &callee {
+                room.listen_to(callee);
+            }
+            // A receiver that is gone has ended the call already.
+            let _ = news.send(News::Joined(Box::new(Joined { room, out, sound_in })));
+            let _ = news.send(News::Of(Input::Room(RoomEvent::Joined { took_ms: clock::ms_since(started) })));
+            watch(events, callee, news).await;
+        }
+        Err(error) => {
+            let failure = match &error {
+                JoinError::Auth(_) => RoomFailure::Auth,
+                JoinError::Unreachable(_) => RoomFailure::Unreachable,
+                JoinError::Other(_) => RoomFailure::Other,
+            };
+            let detail = error.to_string();
+            let _ = news.send(News::Of(Input::Room(RoomEvent::JoinFailed { failure, detail })));
+        }
+    }
+}
+
+/// The callee is the identity that we dialed; inbound it is the first participant of kind SIP. Nobody
+/// else's news is the callee's.
+async fn watch(
+    mut events: mpsc::UnboundedReceiver<room_client::RoomEvent>,
+    mut callee: Option<String>,
+    news: mpsc::UnboundedSender<News>,
+) {
+    use room_client::RoomEvent as Event;
+    while let Some(event) = events.recv().await {
+        let is_callee = |identity: &str| callee.as_deref() == Some(identity);
+        let input = match event {
+            Event::ParticipantJoined { identity, kind: ParticipantKind::Sip, attributes }
+                if callee.is_none() =>
+            {
+                callee = Some(identity.clone());
+                let _ = news.send(News::ListenTo(identity.clone()));
+                let _ = news.send(News::Of(Input::Leg(LegEvent::CallerJoined { identity })));
+                if attributes.contains_key("sip.callStatus") {
+                    continue; // its status comes as an event of its own
+                }
+                Input::Leg(LegEvent::Active)
+            }
+            Event::CallStatus { identity, status } if is_callee(&identity) => match status.as_str() {
+                "ringing" => Input::Leg(LegEvent::Ringing),
+                "active" => Input::Leg(LegEvent::Active),
+                "hangup" => Input::Leg(LegEvent::Left { detail: "the callee hung up".to_owned() }),
+                _ => continue,
+            },
+            Event::ParticipantLeft { identity, reason } if is_callee(&identity) => {
+                Input::Leg(LegEvent::Left { detail: format!("the callee left ({reason})") })
+            }
+            Event::Dtmf { identity, digit } if is_callee(&identity) => Input::Leg(LegEvent::Dtmf { digit }),
+            Event::Reconnecting => Input::Room(RoomEvent::Reconnecting),
+            Event::Resumed => Input::Room(RoomEvent::Resumed),
+            Event::Ended { reason: EndReason::Left } => continue,
+            Event::Ended { reason } => Input::Room(RoomEvent::Lost { detail: reason.to_string() }),
+            _ => continue,
+        };
+        if news.send(News::Of(input)).is_err() {
+            return;
+        }
+    }
+}

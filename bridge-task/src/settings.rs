@@ -1,0 +1,112 @@
+//! What the environment says, read once: `.env` beside us first, the real environment over it.
+
+use std::collections::BTreeMap;
+use std::io::IsTerminal as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use cloud::profiles::Variables;
+use telemetry::Format;
+
+use crate::cli::{Cli, Command};
+
+/// The effective settings.
+#[derive(Debug)]
+pub struct Settings {
+    /// Every variable, `.env` included; handed to who knows their names.
+    pub variables: Variables,
+    /// Where call folders go.
+    pub calls: PathBuf,
+    /// How log lines look.
+    pub log_format: Format,
+    /// May transcripts be shown? On a person's own terminal.
+    pub words: bool,
+    /// The deployment that rooms are marked with.
+    pub stage: String,
+    /// What this process is called in a claim: the ECS task's ARN, or host and process.
+    pub task: String,
+}
+
+impl Settings {
+    /// Reads the process's environment.
+    pub fn read(cli: &Cli) -> anyhow::Result<Self> {
+        let mut variables = dot_env(Path::new(".env"))?;
+        variables.extend(std::env::vars());
+        Self::of(variables, cli, std::io::stderr().is_terminal())
+    }
+
+    fn of(variables: BTreeMap<String, String>, cli: &Cli, on_terminal: bool) -> anyhow::Result<Self> {
+        let variables: Variables = variables.into_iter().collect();
+        let get = |name: &str| variables.get(name);
+        let given = match &cli.command {
+            Command::Job(job) => job.calls.clone(),
+            Command::Outbound(outbound) => outbound.common.calls.clone(),
+            Command::Inbound(inbound) => inbound.common.calls.clone(),
+        };
+        let log_format = match get("LOG_FORMAT") {
+            None if !on_terminal => Format::Json,
+            Some("json") => Format::Json,
+            None | Some("human") => Format::Human { colours: on_terminal && get("NO_COLOR").is_none() },
+            Some(other) => bail!("LOG_FORMAT={other}: set it to json or human, or leave it out"),
+        };
+        let calls = given.or_else(|| get("OCG_CALLS").map(PathBuf::from)).unwrap_or_else(|| "calls".into());
+        let host = get("HOSTNAME").unwrap_or("this-host");
+        Ok(Self {
+            calls,
+            log_format,
+            words: on_terminal || get("OCG_SHOW_WORDS") == Some("1"),
+            stage: get("OCG_STAGE").unwrap_or("local").to_owned(),
+            task: get("OCG_TASK").map_or_else(|| format!("{host}/{}", std::process::id()), str::to_owned),
+            variables,
+        })
+    }
+}
+
+/// `.env` never beats the real environment, so it is read first; none there is fine.
+fn dot_env(path: &Path) -> anyhow::Result<BTreeMap<String, String>> {
+    if !path.exists() {
+        return Ok(BTreeMap::new());
+    }
+    let lines = dotenvy::from_path_iter(path).with_context(|| format!("cannot read {}", path.display()))?;
+    lines.collect::<Result<_, _>>().with_context(|| format!("cannot understand {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use clap::Parser as _;
+
+    use super::*;
+
+    fn settings(variables: &[(&str, &str)], on_terminal: bool) -> anyhow::Result<Settings> {
+        let cli = Cli::parse_from(["bridge-task", "outbound", "--to", "+5511987654321"]);
+        let variables = variables.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        Settings::of(variables, &cli, on_terminal)
+    }
+
+    #[test]
+    fn people_see_text_and_machines_see_json_unless_told_otherwise() {
+        assert_eq!(settings(&[], false).unwrap().log_format, Format::Json);
+        assert_eq!(settings(&[], true).unwrap().log_format, Format::Human { colours: true });
+        assert_eq!(
+            settings(&[("NO_COLOR", "1")], true).unwrap().log_format,
+            Format::Human { colours: false }
+        );
+        assert_eq!(
+            settings(&[("LOG_FORMAT", "human")], false).unwrap().log_format,
+            Format::Human { colours: false }
+        );
+        let complaint = settings(&[("LOG_FORMAT", "xml")], true).unwrap_err().to_string();
+        assert!(complaint.contains("LOG_FORMAT=xml"));
+    }
+
+    #[test]
+    fn the_real_environment_beats_dot_env() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join(".env");
+        std::fs::write(&file, "A=file\nB=file\n").unwrap();
+        let mut variables = dot_env(&file).unwrap();
+        variables.extend([("A".to_owned(), "real".to_owned())]);
+        assert_eq!((variables["A"].as_str(), variables["B"].as_str()), ("real", "file"));
+    }
+}

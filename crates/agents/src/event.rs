@@ -1,0 +1,108 @@
+//! What agents tell us and what we tell them, whatever the vendor.
+
+use serde_json::Value;
+
+/// A text message of the agent's websocket, understood.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// The vendor's call runs.
+    CallStarted {
+        /// The vendor's id of its call, if the message has it.
+        call_id: Option<String>,
+    },
+    /// `idle`, `listening`, `thinking`, `speaking` or whatever the vendor invents next.
+    State(String),
+    /// A piece of what somebody said, as the vendor's own recogniser heard it.
+    Transcript {
+        /// Who.
+        role: Role,
+        /// The words.
+        text: TranscriptText,
+        /// Which utterance; numbers grow and may skip.
+        ordinal: u64,
+        /// The utterance is complete.
+        is_final: bool,
+    },
+    /// Throw away all of the agent's sound that has not been played: it was interrupted.
+    ClearPlayout,
+    /// The agent wants the call to end.
+    HangUp {
+        /// Its reason, if it gives one.
+        detail: Option<String>,
+    },
+    /// The agent calls a tool that runs at our end, and is silent until it is answered.
+    ToolCall {
+        /// Which tool.
+        tool: String,
+        /// To be repeated in the result.
+        invocation_id: String,
+        /// Its arguments; an object, or `Null`.
+        parameters: Value,
+    },
+    /// The answer to our ping.
+    Pong,
+    /// Not understood, or of no use here.
+    Ignored {
+        /// What it was: the message's type, or what is wrong with it. The same for the same kind, so
+        /// that it can be noted once. Never longer than a line, never what somebody said.
+        kind: String,
+    },
+}
+
+/// Who said something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Role {
+    /// The person on the phone.
+    Callee,
+    /// The agent.
+    Agent,
+}
+
+/// The words of a transcript message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TranscriptText {
+    /// All of the utterance so far: replaces what was there.
+    Whole(String),
+    /// What comes next: appended to what was there.
+    More(String),
+}
+
+/// A text message from us to the agent.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ClientMessage {
+    /// End the call; the agent may say `farewell` first.
+    HangUp {
+        /// Its last words.
+        farewell: Option<String>,
+    },
+    /// Something that the callee did and the agent cannot hear, such as a key press.
+    UserText {
+        /// What.
+        text: String,
+        /// May it interrupt the agent?
+        urgency: Urgency,
+    },
+    /// The result of a tool that ran at our end.
+    ToolResult {
+        /// As in [`Event::ToolCall`].
+        invocation_id: String,
+        /// The result as text, or why there is none.
+        result: Result<String, String>,
+    },
+    /// Measures the way there and back.
+    Ping {
+        /// Seconds since the epoch.
+        timestamp_seconds: f64,
+    },
+}
+
+/// When the agent reacts to a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Urgency {
+    /// At once, interrupting itself.
+    Immediate,
+    /// When it has finished speaking.
+    Soon,
+    /// In its next turn.
+    Later,
+}

@@ -1,0 +1,270 @@
+//! The text messages of Ultravox's websocket, in both directions.
+//! Source: <https://docs.ultravox.ai/apps/datamessages>.
+
+use serde_json::{Map, Value, json};
+
+use crate::event::{ClientMessage, Event, Role, TranscriptText, Urgency};
+
+/// Longer texts are not read: nothing that we understand comes near it.
+const LONGEST_TEXT: usize = 64 * 1024;
+/// Unknown types are named in facts up to this length.
+const LONGEST_KIND: usize = 48;
+
+/// Understands one text message; total and lenient, because a vendor adds messages without notice.
+pub(crate) fn decode_text(text: &str) -> Event {
+    if text.len() > LONGEST_TEXT {
+        return ignored("a text message of more than 64 kB");
+    }
+    match serde_json::from_str::<Value>(text) {
+        Ok(Value::Object(message)) => decode_message(&message),
+        Ok(_) => ignored("JSON that is no object"),
+        Err(_) => ignored("text that is no JSON"),
+    }
+}
+
+fn decode_message(message: &Map<String, Value>) -> Event {
+    let Some(kind) = text_of(message, "type") else {
+        return ignored("an object without a type");
+    };
+    match kind {
+        "call_started" | "callStarted" => {
+            Event::CallStarted { call_id: text_of(message, "callId").map(str::to_owned) }
+        }
+        "state" => match text_of(message, "state") {
+            Some(state) => Event::State(shortened(state)),
+            None => ignored("state without a state"),
+        },
+        "transcript" => transcript(message),
+        // The documented spelling is snake_case; the camel-case one is the flag's name and has been
+        // seen as a type in other clients.
+        "playback_clear_buffer" | "playbackClearBuffer" => Event::ClearPlayout,
+        "hang_up" | "hangUp" => Event::HangUp { detail: detail(message) },
+        // The shape of this one is not published.
+        "tool_used" | "toolUsed" if tool_name(message) == Some("hangUp") => {
+            Event::HangUp { detail: detail(message) }
+        }
+        "client_tool_invocation" | "clientToolInvocation" => tool_call(message),
+        "pong" => Event::Pong,
+        other => ignored(other),
+    }
+}
+
+fn transcript(message: &Map<String, Value>) -> Event {
+    let role = match text_of(message, "role") {
+        Some("user") => Role::Callee,
+        Some("agent" | "assistant") => Role::Agent,
+        _ => return ignored("transcript of an unknown role"),
+    };
+    let text = match (text_of(message, "text"), text_of(message, "delta")) {
+        (Some(whole), _) => TranscriptText::Whole(whole.to_owned()),
+        (None, Some(more)) => TranscriptText::More(more.to_owned()),
+        // The closing message of an utterance may be empty.
+        (None, None) => TranscriptText::More(String::new()),
+    };
+    let Some(ordinal) = message.get("ordinal").and_then(Value::as_u64) else {
+        return ignored("transcript without an ordinal");
+    };
+    let is_final = message.get("final").and_then(Value::as_bool).unwrap_or(false);
+    Event::Transcript { role, text, ordinal, is_final }
+}
+
+fn tool_call(message: &Map<String, Value>) -> Event {
+    match (text_of(message, "toolName"), text_of(message, "invocationId")) {
+        (Some(tool), Some(id)) => Event::ToolCall {
+            tool: tool.to_owned(),
+            invocation_id: id.to_owned(),
+            parameters: message.get("parameters").cloned().unwrap_or(Value::Null),
+        },
+        _ => ignored("client_tool_invocation without a name or an id"),
+    }
+}
+
+fn tool_name(message: &Map<String, Value>) -> Option<&str> {
+    text_of(message, "toolName").or_else(|| text_of(message, "tool_name"))
+}
+
+fn detail(message: &Map<String, Value>) -> Option<String> {
+    let parameters = message.get("parameters").and_then(Value::as_object);
+    let reason = text_of(message, "reason").or_else(|| text_of(message, "message"));
+    reason.or_else(|| text_of(parameters?, "reason")).map(str::to_owned)
+}
+
+fn text_of<'a>(message: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
+    message.get(name).and_then(Value::as_str)
+}
+
+fn ignored(kind: &str) -> Event {
+    Event::Ignored { kind: shortened(kind) }
+}
+
+/// One line of bounded length, whatever came from outside.
+fn shortened(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(LONGEST_KIND).collect()
+}
+
+/// One of our messages as the vendor reads it.
+pub(crate) fn encode(message: &ClientMessage) -> String {
+    let value = match message {
+        ClientMessage::HangUp { farewell: Some(words) } => json!({ "type": "hang_up", "message": words }),
+        ClientMessage::HangUp { farewell: None } => json!({ "type": "hang_up" }),
+        ClientMessage::UserText { text, urgency } => {
+            json!({ "type": "user_text_message", "text": text, "urgency": urgency_word(*urgency) })
+        }
+        ClientMessage::ToolResult { invocation_id, result: Ok(result) } => {
+            json!({ "type": "client_tool_result", "invocationId": invocation_id, "result": result })
+        }
+        ClientMessage::ToolResult { invocation_id, result: Err(why) } => json!({
+            "type": "client_tool_result", "invocationId": invocation_id,
+            "errorType": "implementation-error", "errorMessage": why,
+        }),
+        ClientMessage::Ping { timestamp_seconds } => {
+            json!({ "type": "ping", "timestamp": timestamp_seconds })
+        }
+    };
+    value.to_string()
+}
+
+fn urgency_word(urgency: Urgency) -> &'static str {
+    match urgency {
+        Urgency::Immediate => "immediate",
+        Urgency::Soon => "soon",
+        Urgency::Later => "later",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn kind(text: &str) -> String {
+        match decode_text(text) {
+            Event::Ignored { kind } => kind,
+            other => panic!("not ignored: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn every_message_of_a_call_is_understood() {
+        for (text, event) in [
+            (r#"{"type":"call_started","callId":"c"}"#, Event::CallStarted { call_id: Some("c".to_owned()) }),
+            (r#"{"type":"state","state":"listening"}"#, Event::State("listening".to_owned())),
+            (r#"{"type":"playback_clear_buffer"}"#, Event::ClearPlayout),
+            (r#"{"type":"playbackClearBuffer"}"#, Event::ClearPlayout),
+            (r#"{"type":"pong","timestamp":1.5}"#, Event::Pong),
+            (r#"{"type":"hang_up","message":"bye"}"#, Event::HangUp { detail: Some("bye".to_owned()) }),
+            (
+                r#"{"type":"tool_used","toolName":"hangUp","parameters":{"reason":"done"}}"#,
+                Event::HangUp { detail: Some("done".to_owned()) },
+            ),
+            (
+                r#"{"type":"client_tool_invocation","toolName":"t","invocationId":"i","parameters":{"a":1}}"#,
+                Event::ToolCall {
+                    tool: "t".to_owned(),
+                    invocation_id: "i".to_owned(),
+                    parameters: json!({ "a": 1 }),
+                },
+            ),
+            (
+                r#"{"type":"transcript","role":"user","medium":"voice","text":"Alô","delta":null,"final":true,"ordinal":3}"#,
+                Event::Transcript {
+                    role: Role::Callee,
+                    text: TranscriptText::Whole("Alô".to_owned()),
+                    ordinal: 3,
+                    is_final: true,
+                },
+            ),
+            (
+                r#"{"type":"transcript","role":"agent","text":null,"delta":" bem","final":false,"ordinal":4}"#,
+                Event::Transcript {
+                    role: Role::Agent,
+                    text: TranscriptText::More(" bem".to_owned()),
+                    ordinal: 4,
+                    is_final: false,
+                },
+            ),
+        ] {
+            assert_eq!(decode_text(text), event, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_strange_is_named_and_ignored() {
+        assert_eq!(kind("[1]"), "JSON that is no object");
+        assert_eq!(kind("nonsense"), "text that is no JSON");
+        assert_eq!(kind("{}"), "an object without a type");
+        assert_eq!(kind(r#"{"type":7}"#), "an object without a type");
+        assert_eq!(kind(r#"{"type":"debug","message":"m"}"#), "debug");
+        assert_eq!(kind(r#"{"type":"tool_used","toolName":"queryCorpus"}"#), "tool_used");
+        assert_eq!(
+            kind(r#"{"type":"transcript","role":"user","text":"a"}"#),
+            "transcript without an ordinal"
+        );
+        assert_eq!(kind(&format!(r#"{{"type":"{}"}}"#, "x".repeat(500))).len(), LONGEST_KIND);
+        let long = format!(r#"{{"type":"pong","pad":"{}"}}"#, "x".repeat(LONGEST_TEXT));
+        assert_eq!(kind(&long), "a text message of more than 64 kB");
+        assert_eq!(kind(&"[".repeat(60_000)), "text that is no JSON");
+    }
+
+    #[test]
+    fn our_messages_are_what_the_vendor_reads() {
+        let read = |message| serde_json::from_str::<Value>(&encode(&message)).ok();
+        assert_eq!(read(ClientMessage::HangUp { farewell: None }), Some(json!({ "type": "hang_up" })));
+        assert_eq!(
+            read(ClientMessage::UserText { text: "5".to_owned(), urgency: Urgency::Soon }),
+            Some(json!({ "type": "user_text_message", "text": "5", "urgency": "soon" }))
+        );
+        assert_eq!(
+            read(ClientMessage::ToolResult {
+                invocation_id: "i".to_owned(),
+                result: Ok("{\"a\":1}".to_owned())
+            }),
+            Some(json!({ "type": "client_tool_result", "invocationId": "i", "result": "{\"a\":1}" })),
+            "a result is a text, also when it is JSON"
+        );
+        assert_eq!(
+            read(ClientMessage::Ping { timestamp_seconds: 1.5 }),
+            Some(json!({ "type": "ping", "timestamp": 1.5 }))
+        );
+    }
+
+    /// Objects that look like messages, with every field of every wrong type.
+    fn near_message() -> impl Strategy<Value = String> {
+        let kinds =
+            ["call_started", "state", "transcript", "hang_up", "tool_used", "client_tool_invocation", "pong"];
+        let fields =
+            ["state", "role", "text", "delta", "ordinal", "final", "toolName", "parameters", "callId"];
+        let value = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            ".{0,20}".prop_map(Value::from),
+            Just(json!(["user"])),
+            Just(json!({ "reason": 1 })),
+        ];
+        (
+            prop::sample::select(kinds.to_vec()),
+            prop::collection::hash_map(prop::sample::select(fields.to_vec()), value, 0..6),
+        )
+            .prop_map(|(kind, fields)| {
+                let mut object =
+                    Map::from_iter(fields.into_iter().map(|(name, value)| (name.to_owned(), value)));
+                object.insert("type".to_owned(), kind.into());
+                Value::Object(object).to_string()
+            })
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_without_harm(text in ".{0,200}") {
+            if let Event::Ignored { kind } = decode_text(&text) {
+                prop_assert!(kind.chars().count() <= LONGEST_KIND && !kind.contains('\n'));
+            }
+        }
+
+        #[test]
+        fn near_messages_are_read_without_harm(text in near_message()) {
+            let _ = decode_text(&text);
+        }
+    }
+}

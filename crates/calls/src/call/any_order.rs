@@ -1,0 +1,127 @@
+//! Whatever comes, in whatever order: dials at most once, always ends, one outcome, then only facts.
+
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
+
+use std::time::{Duration, Instant};
+
+use proptest::prelude::*;
+
+use super::stories::{outbound, plan};
+use super::*;
+use crate::plan::Leg;
+use crate::sip_outcome::{DialFailure, NotSent};
+
+fn text() -> String {
+    "something".into()
+}
+
+fn any_input() -> impl Strategy<Value = Input> {
+    let failures = prop_oneof![
+        Just(DialFailure::Sip { code: 486, text: text() }),
+        Just(DialFailure::Server { code: "canceled".into(), message: text() }),
+        Just(DialFailure::NotSent { cause: NotSent::Unreachable, detail: text() }),
+        Just(DialFailure::ReplyLost { detail: text() }),
+    ];
+    prop_oneof![
+        Just(Input::Room(RoomEvent::Joined { took_ms: 1 })),
+        Just(Input::Room(RoomEvent::JoinFailed { failure: RoomFailure::Auth, detail: text() })),
+        Just(Input::Room(RoomEvent::Lost { detail: text() })),
+        Just(Input::Room(RoomEvent::Deleted { took_ms: 1 })),
+        Just(Input::Room(RoomEvent::DeleteFailed { detail: text() })),
+        Just(Input::Agent(AgentEvent::Created { agent_call_id: text(), took_ms: 1 })),
+        Just(Input::Agent(AgentEvent::CreateFailed { failure: AgentFailure::Error, detail: text() })),
+        Just(Input::Agent(AgentEvent::Connected { took_ms: 1 })),
+        Just(Input::Agent(AgentEvent::ConnectFailed { detail: text() })),
+        Just(Input::Agent(AgentEvent::HangUp { detail: text() })),
+        any::<bool>().prop_map(|clean| Input::Agent(AgentEvent::Closed { clean, detail: text() })),
+        Just(Input::Agent(AgentEvent::WhyEnded(WhyAgentEnded::HungUp))),
+        Just(Input::Leg(LegEvent::ClaimOurs)),
+        Just(Input::Leg(LegEvent::ClaimTaken { detail: text() })),
+        Just(Input::Leg(LegEvent::ClaimFailed { detail: text() })),
+        Just(Input::Leg(LegEvent::Dialed)),
+        failures.prop_map(|failure| Input::Leg(LegEvent::DialFailed(failure))),
+        Just(Input::Leg(LegEvent::CallerJoined { identity: text() })),
+        Just(Input::Leg(LegEvent::Ringing)),
+        Just(Input::Leg(LegEvent::Active)),
+        Just(Input::Leg(LegEvent::Left { detail: text() })),
+        Just(Input::Sound(SoundEvent::CalleeHeard)),
+        Just(Input::Sound(SoundEvent::FirstAgentAudio)),
+        Just(Input::Sound(SoundEvent::Flushed { dropped_ms: 7 })),
+        Just(Input::Sound(SoundEvent::PlayedOut)),
+        Just(Input::OutcomeStored(Ok(()))),
+        Just(Input::Drain),
+        Just(Input::Tick),
+    ]
+}
+
+#[derive(Default)]
+struct Tally {
+    dials: u32,
+    claims_that_permit: u32,
+    outcomes: u32,
+    finishes: u32,
+}
+
+impl Tally {
+    fn drain(&mut self, call: &mut Call) {
+        while let Some(effect) = call.poll_effect() {
+            assert!(self.finishes == 0 || matches!(effect, Effect::Record(_)), "{effect:?} after the end");
+            match effect {
+                Effect::Dial => self.dials += 1,
+                Effect::ClaimDial { failed_before_dial: None } => self.claims_that_permit += 1,
+                Effect::WriteOutcome(_) => self.outcomes += 1,
+                Effect::Finish => self.finishes += 1,
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Plays `inputs` with pauses, then nothing but ticks until the call has nothing to wait for.
+fn live(plan: &CallPlan, inputs: Vec<(Input, u64)>) -> (Call, Tally) {
+    let mut now = Instant::now();
+    let mut call = Call::new(plan, "room", Some(now + Duration::from_secs(90)), now);
+    let mut tally = Tally::default();
+    tally.drain(&mut call);
+    for (input, pause_ms) in inputs {
+        now += Duration::from_millis(pause_ms);
+        call.handle(input, now);
+        tally.drain(&mut call);
+    }
+    for _ in 0..10_000 {
+        let Some(wake) = call.poll_timeout() else { break };
+        now = now.max(wake);
+        call.handle(Input::Tick, now);
+        tally.drain(&mut call);
+    }
+    (call, tally)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn an_outbound_call_dials_at_most_once_and_always_ends(
+        inputs in prop::collection::vec((any_input(), 0u64..20_000), 0..60)
+    ) {
+        let claimed = inputs.iter().any(|(input, _)| *input == Input::Leg(LegEvent::ClaimOurs));
+        let (call, tally) = live(&outbound(), inputs);
+        prop_assert!(call.is_over());
+        prop_assert_eq!(tally.finishes, 1);
+        prop_assert!(tally.dials <= 1 && tally.outcomes <= 1 && tally.claims_that_permit <= 1);
+        prop_assert!(tally.dials == 0 || (claimed && tally.claims_that_permit == 1 && tally.outcomes == 1));
+        prop_assert!(tally.outcomes == 0 || claimed, "only the holder of the claim writes an outcome");
+    }
+
+    #[test]
+    fn an_inbound_call_never_dials_and_ends_once_its_room_is_lost(
+        inputs in prop::collection::vec((any_input(), 0u64..20_000), 0..60)
+    ) {
+        let mut inputs = inputs;
+        inputs.push((Input::Room(RoomEvent::Lost { detail: text() }), 0));
+        let (call, tally) = live(&plan(Leg::Inbound), inputs);
+        prop_assert!(call.is_over());
+        prop_assert_eq!((tally.dials, tally.claims_that_permit, tally.finishes), (0, 0, 1));
+        prop_assert!(tally.outcomes <= 1);
+    }
+}

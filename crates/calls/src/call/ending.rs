@@ -1,0 +1,121 @@
+//! How each way out is put into words.
+
+use std::time::Instant;
+
+use super::state::{Closing, State, Talk};
+use super::{AudioCommand, CLAIM_CAP, Call, DELETE_AGAIN, Effect, OUTCOME_CAP, TIDY_CAP};
+use crate::fact::Fact;
+use crate::outcome::{EndReason, Ending, OutcomeKind, Reason};
+use crate::sip_outcome::DialVerdict;
+
+impl Ending {
+    fn blank(outcome: OutcomeKind) -> Self {
+        Self {
+            outcome,
+            reason: None,
+            end_reason: None,
+            sip_status: None,
+            detail: None,
+            retryable: false,
+            answer_delay_seconds: None,
+            first_agent_audio_seconds: None,
+            duration_seconds: None,
+            barge_ins: 0,
+        }
+    }
+
+    /// A system error; `retryable` only when it is certain that nothing rang.
+    pub(super) fn failed(reason: Reason, detail: &str, retryable: bool) -> Self {
+        Self {
+            reason: Some(reason),
+            detail: Some(detail.to_owned()),
+            retryable,
+            ..Self::blank(OutcomeKind::Failed)
+        }
+    }
+
+    pub(super) fn not_answered(reason: Reason, detail: &str) -> Self {
+        Self {
+            reason: Some(reason),
+            detail: Some(detail.to_owned()),
+            ..Self::blank(OutcomeKind::NotAnswered)
+        }
+    }
+
+    pub(super) fn dialed(verdict: &DialVerdict, detail: &str) -> Self {
+        Self {
+            reason: Some(verdict.reason),
+            sip_status: verdict.sip_status,
+            detail: Some(detail.to_owned()),
+            retryable: verdict.retryable,
+            ..Self::blank(verdict.outcome)
+        }
+    }
+
+    fn answered(talk: &Talk, reason: EndReason, now: Instant) -> Self {
+        Self {
+            end_reason: Some(reason),
+            answer_delay_seconds: Some(talk.answer_delay.as_secs_f64()),
+            first_agent_audio_seconds: talk.first_agent_audio.map(|after| after.as_secs_f64()),
+            duration_seconds: Some(now.saturating_duration_since(talk.answered).as_secs_f64()),
+            barge_ins: talk.barge_ins,
+            ..Self::blank(OutcomeKind::Answered)
+        }
+    }
+}
+
+impl Call {
+    /// Failed before anything was dialed: say so in the claim first, so that nobody else dials it either.
+    /// An inbound call has no claim to take.
+    pub(super) fn give_up(&mut self, ending: Ending, now: Instant) -> State {
+        if !self.is_outbound() {
+            return self.close(Some(ending), None, now);
+        }
+        let why = ending.detail.clone().or_else(|| ending.reason_text()).unwrap_or_default();
+        self.want(Effect::ClaimDial { failed_before_dial: Some(why) });
+        State::GivingUp { ending, until: now + CLAIM_CAP }
+    }
+
+    pub(super) fn hang_up(&mut self, talk: &Talk, reason: EndReason, now: Instant) -> State {
+        self.close(Some(Ending::answered(talk, reason, now)), None, now)
+    }
+
+    /// From here on everything is tidying up. Without an `ending` this task leaves no outcome behind.
+    /// A dial without a reply may bring up its leg until `dial_in_flight_until`.
+    pub(super) fn close(
+        &mut self,
+        ending: Option<Ending>,
+        dial_in_flight_until: Option<Instant>,
+        now: Instant,
+    ) -> State {
+        if let Some(ending) = &ending {
+            self.record(Fact::Ending {
+                outcome: ending.outcome,
+                reason: ending.reason_text(),
+                end_reason: ending.end_reason,
+            });
+        }
+        self.want(Effect::Audio(AudioCommand::Close));
+        self.want(Effect::CloseAgent);
+        self.want(Effect::DeleteRoom);
+        let delete_again = dial_in_flight_until.map(|_| now + DELETE_AGAIN);
+        let until = dial_in_flight_until.map_or(now, |until| until).max(now + TIDY_CAP);
+        State::Closing(Closing { ending, room_gone: false, delete_again, until })
+    }
+
+    /// The room is as gone as it gets: leave the outcome, or just leave.
+    pub(super) fn store(&mut self, ending: Option<Ending>, now: Instant) -> State {
+        match ending {
+            Some(ending) => {
+                self.want(Effect::WriteOutcome(ending));
+                State::Storing { until: now + OUTCOME_CAP }
+            }
+            None => self.finish(),
+        }
+    }
+
+    pub(super) fn finish(&mut self) -> State {
+        self.want(Effect::Finish);
+        State::Over
+    }
+}

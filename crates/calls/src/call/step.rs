@@ -1,0 +1,349 @@
+//! What each state makes of each input.
+
+use std::time::{Duration, Instant};
+
+use super::state::{Closing, Dialing, LastWords, State, Talk};
+use super::{
+    AgentEvent, AgentFailure, AudioCommand, CLAIM_CAP, Call, DELETE_AGAIN, DIAL_GUARD, Effect, Input,
+    LAST_WORDS_CAP, LegEvent, RoomEvent, RoomFailure, SoundEvent, WHY_ENDED_CAP, WhyAgentEnded, millis,
+};
+use crate::fact::Fact;
+use crate::outcome::{EndReason, Ending, Reason};
+use crate::sip_outcome::{self, DialFailure, Phase};
+
+impl Call {
+    pub(super) fn step(&mut self, state: State, input: Input, now: Instant) -> State {
+        match state {
+            State::Preparing { room, agent, until } => self.prepare(room, agent, until, input, now),
+            State::Claiming { drain, until } => self.claim(drain, until, input, now),
+            State::Dialing(dialing) => self.dial(dialing, input, now),
+            State::WaitingForCaller { caller, agent } => self.wait(caller, agent, input, now),
+            State::Talking(talk) => self.talk(talk, input, now),
+            State::LastWords(words) => self.play_last_words(words, input, now),
+            State::GivingUp { ending, until } => self.giving_up(ending, until, input, now),
+            State::Closing(closing) => self.closing(closing, input, now),
+            State::Storing { until } => match input {
+                Input::OutcomeStored(_) => self.finish(),
+                Input::Tick if now >= until => self.finish(),
+                _ => State::Storing { until },
+            },
+            State::Over => State::Over,
+        }
+    }
+
+    fn prepare(&mut self, room: bool, agent: bool, until: Instant, input: Input, now: Instant) -> State {
+        let (room, agent) = match input {
+            Input::Room(RoomEvent::Joined { .. }) => (true, agent),
+            Input::Agent(AgentEvent::Created { .. }) => (room, true),
+            Input::Room(RoomEvent::JoinFailed { failure, detail }) => {
+                return self.give_up(Ending::failed(room_reason(failure), &detail, true), now);
+            }
+            Input::Room(RoomEvent::Lost { detail }) => {
+                return self.give_up(Ending::failed(Reason::LivekitUnreachable, &detail, true), now);
+            }
+            Input::Agent(AgentEvent::CreateFailed { failure, detail }) => {
+                return self.give_up(Ending::failed(agent_reason(failure), &detail, true), now);
+            }
+            Input::Drain => {
+                return self
+                    .give_up(Ending::failed(Reason::Drained, "told to stop before the dial", true), now);
+            }
+            Input::Tick if now >= until => return self.give_up(not_ready_in_time(room), now),
+            _ => (room, agent),
+        };
+        if !(room && agent) {
+            return State::Preparing { room, agent, until };
+        }
+        if now >= until {
+            return self.give_up(
+                Ending::failed(Reason::BridgeError, "ready only after the job's deadline", true),
+                now,
+            );
+        }
+        self.want(Effect::ClaimDial { failed_before_dial: None });
+        State::Claiming { drain: false, until: now + CLAIM_CAP }
+    }
+
+    fn claim(&mut self, drain: bool, until: Instant, input: Input, now: Instant) -> State {
+        match input {
+            Input::Leg(LegEvent::ClaimOurs) if drain => self.close(
+                Some(Ending::failed(Reason::Drained, "told to stop before the dial", true)),
+                None,
+                now,
+            ),
+            Input::Leg(LegEvent::ClaimOurs) => {
+                self.want(Effect::Dial);
+                let guard = now + self.ring() + DIAL_GUARD;
+                State::Dialing(Dialing { since: now, rang: false, reply_lost: false, guard })
+            }
+            Input::Leg(LegEvent::ClaimTaken { .. } | LegEvent::ClaimFailed { .. }) => {
+                self.close(None, None, now)
+            }
+            Input::Tick if now >= until => self.close(None, None, now),
+            // The claim's reply decides what may be written; so what ends the call meanwhile waits for it.
+            Input::Drain | Input::Room(RoomEvent::Lost { .. }) => State::Claiming { drain: true, until },
+            _ => State::Claiming { drain, until },
+        }
+    }
+
+    fn dial(&mut self, mut dialing: Dialing, input: Input, now: Instant) -> State {
+        match input {
+            Input::Leg(LegEvent::Dialed | LegEvent::Active) => {
+                let delay = now.saturating_duration_since(dialing.since);
+                State::Talking(self.start_talking(delay, true, now))
+            }
+            Input::Leg(LegEvent::Ringing) => {
+                if !std::mem::replace(&mut dialing.rang, true) {
+                    self.record(Fact::Ringing { after_ms: millis(dialing.since, now) });
+                }
+                State::Dialing(dialing)
+            }
+            Input::Leg(LegEvent::DialFailed(DialFailure::ReplyLost { detail })) => {
+                self.record(Fact::DialReplyLost { detail });
+                dialing.reply_lost = true;
+                State::Dialing(dialing)
+            }
+            Input::Leg(LegEvent::DialFailed(failure)) => self.dial_failed(&dialing, &failure, now),
+            Input::Leg(LegEvent::Left { detail }) if dialing.reply_lost => {
+                self.record(Fact::CalleeGone { detail: detail.clone() });
+                self.close(Some(Ending::not_answered(Reason::DialTimeout, &detail)), None, now)
+            }
+            Input::Room(RoomEvent::Lost { detail }) => {
+                let ending = Ending::failed(Reason::LivekitUnreachable, &detail, false);
+                self.close(Some(ending), Some(dialing.guard), now)
+            }
+            Input::Drain => {
+                let ending = Ending::failed(Reason::Drained, "told to stop while dialing", false);
+                self.close(Some(ending), Some(dialing.guard), now)
+            }
+            Input::Tick if now >= dialing.guard => {
+                let ending = Ending::not_answered(Reason::DialTimeout, "no reply to the dial in time");
+                self.close(Some(ending), Some(dialing.guard), now)
+            }
+            _ => State::Dialing(dialing),
+        }
+    }
+
+    fn start_talking(&mut self, delay: Duration, agent_created: bool, now: Instant) -> Talk {
+        self.record(Fact::Answered { after_ms: u64::try_from(delay.as_millis()).unwrap_or(u64::MAX) });
+        self.want(Effect::Audio(AudioCommand::Open));
+        if agent_created {
+            self.want(Effect::ConnectAgent);
+        }
+        Talk::new(now, delay, agent_created)
+    }
+
+    fn dial_failed(&mut self, dialing: &Dialing, failure: &DialFailure, now: Instant) -> State {
+        let phase = if dialing.rang { Phase::Ringing } else { Phase::Dialing };
+        let verdict = sip_outcome::classify(failure, phase, self.plan.profile.dial.retry_trunk_errors);
+        let detail = failure.to_string();
+        self.record(match failure {
+            DialFailure::NotSent { .. } => Fact::DialNotSent { detail: detail.clone() },
+            _ => Fact::DialFailed { sip_status: verdict.sip_status, detail: detail.clone() },
+        });
+        self.close(Some(Ending::dialed(&verdict, &detail)), None, now)
+    }
+
+    fn wait(&mut self, caller: bool, agent: bool, input: Input, now: Instant) -> State {
+        match input {
+            Input::Leg(LegEvent::CallerJoined { .. }) if !caller => {
+                self.want(Effect::CreateAgent);
+                State::WaitingForCaller { caller: true, agent }
+            }
+            Input::Agent(AgentEvent::Created { .. }) => State::WaitingForCaller { caller, agent: true },
+            Input::Leg(LegEvent::Active) if caller => {
+                State::Talking(self.start_talking(Duration::ZERO, agent, now))
+            }
+            Input::Leg(LegEvent::Left { detail }) if caller => {
+                self.record(Fact::CalleeGone { detail: detail.clone() });
+                self.close(Some(Ending::not_answered(Reason::NoAnswer, &detail)), None, now)
+            }
+            Input::Room(RoomEvent::JoinFailed { failure, detail }) => {
+                self.give_up(Ending::failed(room_reason(failure), &detail, false), now)
+            }
+            Input::Room(RoomEvent::Lost { detail }) => {
+                self.give_up(Ending::failed(Reason::LivekitUnreachable, &detail, false), now)
+            }
+            Input::Agent(AgentEvent::CreateFailed { failure, detail }) => {
+                self.give_up(Ending::failed(agent_reason(failure), &detail, false), now)
+            }
+            Input::Drain => self.give_up(Ending::failed(Reason::Drained, "told to stop", false), now),
+            _ => State::WaitingForCaller { caller, agent },
+        }
+    }
+
+    fn talk(&mut self, mut talk: Talk, input: Input, now: Instant) -> State {
+        match input {
+            Input::Leg(LegEvent::Left { detail }) => {
+                self.record(Fact::CalleeGone { detail });
+                return self.hang_up(&talk, EndReason::CalleeHangup, now);
+            }
+            Input::Room(RoomEvent::Lost { .. }) => return self.hang_up(&talk, EndReason::RoomLost, now),
+            Input::Agent(AgentEvent::Created { .. }) if !std::mem::replace(&mut talk.agent_created, true) => {
+                self.want(Effect::ConnectAgent);
+            }
+            Input::Agent(AgentEvent::Connected { .. }) => {
+                talk.agent_connected = true;
+                self.check_bridge(&mut talk);
+            }
+            Input::Agent(AgentEvent::HangUp { .. }) => {
+                return self.last_words(talk, EndReason::AgentHangup, true, now);
+            }
+            Input::Agent(AgentEvent::Closed { clean: true, .. }) => {
+                return self.last_words(talk, EndReason::AgentClosed, false, now);
+            }
+            Input::Agent(
+                AgentEvent::Closed { .. }
+                | AgentEvent::ConnectFailed { .. }
+                | AgentEvent::CreateFailed { .. },
+            ) => return self.hang_up(&talk, EndReason::AgentClosed, now),
+            Input::Sound(event) => self.hear(&mut talk, event, now),
+            Input::Drain => return self.hang_up(&talk, EndReason::Drained, now),
+            Input::Tick if now >= talk.answered + self.max_call() => {
+                self.record(Fact::MaxDuration);
+                return self.hang_up(&talk, EndReason::MaxDuration, now);
+            }
+            _ => {}
+        }
+        State::Talking(talk)
+    }
+
+    fn hear(&mut self, talk: &mut Talk, event: SoundEvent, now: Instant) {
+        match event {
+            SoundEvent::CalleeHeard => {
+                talk.callee_heard = true;
+                self.check_bridge(talk);
+            }
+            SoundEvent::FirstAgentAudio if talk.first_agent_audio.is_none() => {
+                talk.first_agent_audio = Some(now.saturating_duration_since(talk.answered));
+                self.record(Fact::FirstAgentAudio { after_answer_ms: millis(talk.answered, now) });
+            }
+            SoundEvent::Flushed { dropped_ms } if dropped_ms > 0 => {
+                talk.barge_ins += 1;
+                self.record(Fact::BargeIn { dropped_ms });
+            }
+            SoundEvent::FirstAgentAudio | SoundEvent::Flushed { .. } | SoundEvent::PlayedOut => {}
+        }
+    }
+
+    fn check_bridge(&mut self, talk: &mut Talk) {
+        if talk.agent_connected && talk.callee_heard && !std::mem::replace(&mut talk.bridge_active, true) {
+            self.record(Fact::BridgeActive);
+        }
+    }
+
+    /// The agent ends the call: play what it said to the end, and meanwhile ask why where it did not say.
+    fn last_words(&mut self, talk: Talk, reason: EndReason, socket_open: bool, now: Instant) -> State {
+        self.want(Effect::Audio(AudioCommand::PlayOut));
+        let asked = reason == EndReason::AgentHangup;
+        if !asked {
+            self.want(Effect::AskWhyAgentEnded);
+        }
+        let why_by = (!asked).then_some(now + WHY_ENDED_CAP);
+        State::LastWords(LastWords {
+            talk,
+            reason,
+            socket_open,
+            played: false,
+            why_by,
+            until: now + LAST_WORDS_CAP,
+        })
+    }
+
+    fn play_last_words(&mut self, mut words: LastWords, input: Input, now: Instant) -> State {
+        match input {
+            Input::Leg(LegEvent::Left { detail }) => {
+                self.record(Fact::CalleeGone { detail });
+                words.until = now;
+            }
+            Input::Room(RoomEvent::Lost { .. }) | Input::Drain => words.until = now,
+            Input::Agent(AgentEvent::Closed { .. }) if words.socket_open => {
+                // More may have come since we asked; what is queued now is all there is.
+                words.socket_open = false;
+                words.played = false;
+                self.want(Effect::Audio(AudioCommand::PlayOut));
+            }
+            Input::Agent(AgentEvent::WhyEnded(why)) => {
+                words.why_by = None;
+                words.reason = match why {
+                    WhyAgentEnded::HungUp => EndReason::AgentHangup,
+                    WhyAgentEnded::MaxDuration => EndReason::MaxDuration,
+                    WhyAgentEnded::Other => words.reason,
+                };
+            }
+            Input::Sound(SoundEvent::PlayedOut) => words.played = true,
+            Input::Sound(event) => self.hear(&mut words.talk, event, now),
+            Input::Tick if words.why_by.is_some_and(|why| now >= why) => words.why_by = None,
+            _ => {}
+        }
+        let all_said = words.played && !words.socket_open && words.why_by.is_none();
+        if all_said || now >= words.until {
+            return self.hang_up(&words.talk, words.reason, now);
+        }
+        State::LastWords(words)
+    }
+
+    fn giving_up(&mut self, ending: Ending, until: Instant, input: Input, now: Instant) -> State {
+        match input {
+            Input::Leg(LegEvent::ClaimOurs) => self.close(Some(ending), None, now),
+            Input::Leg(LegEvent::ClaimTaken { .. } | LegEvent::ClaimFailed { .. }) => {
+                self.close(None, None, now)
+            }
+            Input::Tick if now >= until => self.close(None, None, now),
+            _ => State::GivingUp { ending, until },
+        }
+    }
+
+    fn closing(&mut self, mut closing: Closing, input: Input, now: Instant) -> State {
+        match input {
+            Input::Room(RoomEvent::Deleted { .. } | RoomEvent::DeleteFailed { .. }) => {
+                closing.room_gone = true
+            }
+            Input::Leg(LegEvent::Dialed) => {
+                self.record(Fact::Ignored { detail: "answered after the end".to_owned() });
+                closing.delete_again = None;
+                closing.room_gone = false;
+                self.want(Effect::DeleteRoom);
+            }
+            Input::Leg(LegEvent::DialFailed(failure)) => {
+                self.record(Fact::Ignored { detail: failure.to_string() });
+                if !matches!(failure, DialFailure::ReplyLost { .. }) {
+                    closing.delete_again = None;
+                }
+            }
+            Input::Tick if now >= closing.until => return self.store(closing.ending, now),
+            Input::Tick if closing.delete_again.is_some_and(|again| now >= again) => {
+                closing.delete_again = Some(now + DELETE_AGAIN);
+                self.want(Effect::DeleteRoom);
+            }
+            _ => {}
+        }
+        if closing.room_gone && closing.delete_again.is_none() {
+            return self.store(closing.ending, now);
+        }
+        State::Closing(closing)
+    }
+}
+
+fn room_reason(failure: RoomFailure) -> Reason {
+    match failure {
+        RoomFailure::Auth => Reason::LivekitAuth,
+        RoomFailure::Unreachable | RoomFailure::Other => Reason::LivekitUnreachable,
+    }
+}
+
+fn agent_reason(failure: AgentFailure) -> Reason {
+    match failure {
+        AgentFailure::Account => Reason::AgentAccount,
+        AgentFailure::Busy => Reason::AgentBusy,
+        AgentFailure::Error => Reason::AgentError,
+    }
+}
+
+fn not_ready_in_time(room_joined: bool) -> Ending {
+    if room_joined {
+        Ending::failed(Reason::AgentError, "the agent was not ready in time", true)
+    } else {
+        Ending::failed(Reason::LivekitUnreachable, "the room was not joined in time", true)
+    }
+}

@@ -1,0 +1,136 @@
+//! What happened, in our words. Every log line, metric and event is made from a [`Fact`].
+
+use serde::{Deserialize, Serialize};
+
+use crate::outcome::{EndReason, OutcomeKind};
+use crate::phone::PhoneNumber;
+
+/// Something that happened in the life of a call. Times are the recorder's; durations are in the fact.
+/// Nothing secret is ever in one; phone numbers are masked wherever they are shown.
+#[expect(missing_docs, reason = "the variants are documented; their fields carry their unit in their name")]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "fact", rename_all = "kebab-case", rename_all_fields = "camelCase")]
+pub enum Fact {
+    // ── routing
+    /// A message was read and may be dialed.
+    MessageAccepted { call_id: String, to: PhoneNumber, country: String },
+    /// A message can never work.
+    MessageRefused { code: String, path: Option<String>, detail: String },
+    /// The identity's folder was there already: another message of the same call.
+    DuplicateMessage,
+    /// The same message was delivered again; it goes on where the folder stands.
+    DeliveredAgain,
+    /// Identity and attempt are ours in the call folder.
+    AttemptClaimed { attempt: u32 },
+    /// A task was asked for and accepted.
+    TaskLaunched { task: String },
+    /// Something did not work now; the message comes again.
+    TryAgain { detail: String },
+
+    // ── the task, before the dial
+    /// A task took the job up.
+    JobTaken { country: String, to: Option<PhoneNumber>, room: String },
+    /// The agent's call exists.
+    AgentCreated { agent_call_id: String, took_ms: u64 },
+    /// The vendor asked us to wait before asking again.
+    AgentAskedToWait { status: u16, wait_ms: u64 },
+    /// The agent could not be had.
+    AgentCreateFailed { detail: String },
+    /// We are in the room, media is up.
+    RoomJoined { took_ms: u64 },
+    /// The room could not be joined.
+    RoomJoinFailed { detail: String },
+    /// Inbound: waiting for somebody to call in.
+    WaitingForCaller { room: String },
+    /// The permission to ring is ours.
+    DialClaimed,
+    /// Somebody else holds the permission to ring: this task leaves, nobody is dialed twice.
+    Duplicate { detail: String },
+    /// The permission to ring could neither be had nor refused.
+    DialClaimFailed { detail: String },
+
+    // ── the dial
+    /// The dial request leaves now.
+    Dialing { to: PhoneNumber, trunk: String, caller_id: String, ring_seconds: u32 },
+    /// The dial was not sent, nothing rang.
+    DialNotSent { detail: String },
+    /// The phone rings.
+    Ringing { after_ms: u64 },
+    /// The dial's reply was lost; the room will tell.
+    DialReplyLost { detail: String },
+    /// The dial failed.
+    DialFailed { sip_status: Option<u16>, detail: String },
+    /// Inbound: a caller is in the room.
+    CallerJoined { identity: String },
+    /// The callee answered (inbound: the caller is connected).
+    Answered { after_ms: u64 },
+
+    // ── talking
+    /// The agent's socket is open.
+    AgentConnected { took_ms: u64 },
+    /// The agent's vendor says that its call runs.
+    AgentStarted,
+    /// Sound flows both ways.
+    BridgeActive,
+    /// The first agent speech was put on the wire.
+    FirstAgentAudio { after_answer_ms: u64 },
+    /// listening, thinking, speaking …
+    AgentState { state: String },
+    /// Somebody said something, as the vendor's own recogniser heard it.
+    Said { by: Speaker, text: String },
+    /// The callee interrupted the agent: so much queued speech was thrown away.
+    BargeIn { dropped_ms: u64 },
+    /// A message from the agent that we do not understand; noted once a kind.
+    AgentMessageIgnored { detail: String },
+    /// The callee pressed a key.
+    Dtmf { digit: String },
+    /// The signalling was lost; sound goes on meanwhile.
+    RoomReconnecting,
+    /// The signalling is back.
+    RoomResumed,
+
+    // ── the end
+    /// The agent asked for the end of the call.
+    AgentHangUp { detail: String },
+    /// The agent's socket closed.
+    AgentClosed { clean: bool, detail: String },
+    /// The agent's last words are being played out.
+    PlayingOut { queued_ms: u64 },
+    /// The callee's leg is gone.
+    CalleeGone { detail: String },
+    /// The room is gone.
+    RoomLost { detail: String },
+    /// The longest allowed call is over.
+    MaxDuration,
+    /// We were told to stop.
+    Draining,
+    /// A call ends; what follows is tidying up.
+    Ending { outcome: OutcomeKind, reason: Option<String>, end_reason: Option<EndReason> },
+    /// Our room is deleted, and the phone's leg with it.
+    RoomDeleted { took_ms: u64 },
+    /// Our room could not be deleted.
+    RoomDeleteFailed { detail: String },
+    /// `outcome.json` is written.
+    OutcomeWritten,
+    /// `outcome.json` could not be written, or somebody else wrote it first.
+    OutcomeNotWritten { detail: String },
+    /// What flowed in this call.
+    SoundTotals {
+        /// Callee sound that was not silence.
+        callee_audio_seconds: f64,
+        /// Agent speech played.
+        agent_audio_seconds: f64,
+    },
+    /// News that came after the end, or that this state cannot use.
+    Ignored { detail: String },
+}
+
+/// Who said something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Speaker {
+    /// The person.
+    Callee,
+    /// The agent.
+    Agent,
+}

@@ -1,0 +1,247 @@
+//! Reads one profile and says, in a sentence, which field is wrong.
+
+use std::str::FromStr;
+
+use rlibphonenumber::{PHONE_NUMBER_UTIL, Region};
+use serde_json::{Map, Value};
+
+use super::CountryProfile;
+use crate::phone::PhoneNumber;
+
+/// Why a profile cannot be used: whose, which field, what is wrong with it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("profile {}: {field}: {detail}", .country.as_deref().unwrap_or("of an unknown country"))]
+pub struct ProfileError {
+    /// ISO 3166-1 alpha-2, where it could be read (or where whoever read the profile knows it).
+    pub country: Option<String>,
+    /// The field, such as `livekit.url`; `json` for a text that is no JSON object.
+    pub field: String,
+    /// What is wrong with it.
+    pub detail: String,
+    /// The prefixes that the profile claims, where they could be read: its numbers are "try again".
+    pub(super) prefixes: Vec<String>,
+    /// It is switched off, so nothing waits for it.
+    pub(super) disabled: bool,
+}
+
+impl ProfileError {
+    /// Names the country from where the profile was found, if the profile itself does not tell.
+    #[must_use]
+    pub fn found_under(mut self, country: &str) -> Self {
+        if self.country.is_none() && is_country(country) {
+            self.country = Some(country.to_owned());
+        }
+        self
+    }
+}
+
+impl CountryProfile {
+    /// Reads a profile as it stands in a file or a parameter. Unknown fields are ignored, `null` is absent,
+    /// `v` is 1 if there is none, `prefixes` the country's calling code.
+    ///
+    /// # Errors
+    /// [`ProfileError`] names the country and the first field that is wrong.
+    pub fn from_json(text: &str) -> Result<Self, ProfileError> {
+        match serde_json::from_str(text) {
+            Ok(value) => Self::from_value(value),
+            Err(error) => Err(Problem::new("json", error.to_string()).of(&Value::Null)),
+        }
+    }
+
+    /// As [`from_json`](Self::from_json), for a profile that was put together by other means.
+    ///
+    /// # Errors
+    /// [`ProfileError`] names the country and the first field that is wrong.
+    pub fn from_value(mut value: Value) -> Result<Self, ProfileError> {
+        drop_nulls(&mut value);
+        checked(&mut value).map_err(|problem| problem.of(&value))?;
+        serde_json::from_value(value.clone())
+            .map_err(|error| Problem::new("json", error.to_string()).of(&value))
+    }
+}
+
+/// What is wrong, before it is known whose profile it is.
+struct Problem {
+    field: &'static str,
+    detail: String,
+}
+
+impl Problem {
+    fn new(field: &'static str, detail: impl Into<String>) -> Self {
+        Self { field, detail: detail.into() }
+    }
+
+    /// Whose it is, as far as the rest of the profile tells.
+    fn of(self, value: &Value) -> ProfileError {
+        let country = value["country"].as_str().filter(|country| is_country(country)).map(str::to_owned);
+        let prefixes = value["prefixes"].as_array().into_iter().flatten();
+        let prefixes = prefixes.filter_map(Value::as_str).filter(|prefix| is_prefix(prefix));
+        ProfileError {
+            country,
+            field: self.field.to_owned(),
+            detail: self.detail,
+            prefixes: prefixes.map(str::to_owned).collect(),
+            disabled: value["enabled"] == false,
+        }
+    }
+}
+
+/// What a field must be.
+enum Kind {
+    Text,
+    Bool,
+    Whole(u64, u64),
+    Number(f64, f64),
+    OneOf(&'static [&'static str]),
+    Rate,
+    Url(&'static [&'static str]),
+    CallerId,
+}
+
+/// Every field but `v`, `country` and `prefixes`, which need more than one look: name, what it must be,
+/// whether it must be there.
+const FIELDS: &[(&str, Kind, bool)] = &[
+    ("provider", Kind::Text, false),
+    ("enabled", Kind::Bool, false),
+    ("record", Kind::Bool, false),
+    ("livekit.url", Kind::Url(&["wss", "https", "ws", "http"]), true),
+    ("livekit.trunkId", Kind::Text, true),
+    ("livekit.callerId", Kind::CallerId, true),
+    ("livekit.krisp", Kind::Bool, false),
+    ("dial.ringSeconds", Kind::Whole(1, 60), false),
+    ("dial.maxCallSeconds", Kind::Whole(1, 86_400), false),
+    ("dial.retryTrunkErrors", Kind::Bool, false),
+    ("agent.provider", Kind::OneOf(&["ultravox"]), false),
+    ("agent.callsUrl", Kind::Url(&["https", "http"]), false),
+    ("agent.voice", Kind::Text, true),
+    ("agent.languageHint", Kind::Text, false),
+    ("agent.model", Kind::Text, false),
+    ("agent.temperature", Kind::Number(0.0, 1.0), false),
+    ("agent.firstSpeaker", Kind::OneOf(&["callee", "agent"]), false),
+    // The upper limit is ours: a later greeting meets nobody.
+    ("agent.greetingDelaySeconds", Kind::Number(0.0, 300.0), false),
+    ("agent.voicemailGuard", Kind::Bool, false),
+    ("agent.hangUpTool", Kind::Bool, false),
+    ("agent.sampleRate", Kind::Rate, false),
+    ("agent.recordByAgent", Kind::Bool, false),
+];
+
+fn checked(value: &mut Value) -> Result<(), Problem> {
+    let profile = value.as_object_mut().ok_or_else(|| Problem::new("json", "must be an object"))?;
+    if *profile.entry("v").or_insert_with(|| 1.into()) != 1 {
+        return Err(Problem::new("v", "must be 1"));
+    }
+    for section in ["livekit", "dial", "agent"] {
+        if profile.get(section).is_some_and(|value| !value.is_object()) {
+            return Err(Problem::new(section, "must be an object"));
+        }
+    }
+    let country = country_of(profile)?;
+    let names_prefixes =
+        profile.get("prefixes").is_some_and(|prefixes| prefixes.as_array().is_none_or(|all| !all.is_empty()));
+    let prefixes_fit = |all: &Vec<Value>| all.iter().all(|prefix| prefix.as_str().is_some_and(is_prefix));
+    if names_prefixes && !profile["prefixes"].as_array().is_some_and(prefixes_fit) {
+        return Err(Problem::new("prefixes", "must be a list of texts such as \"+55\""));
+    }
+    for (field, kind, required) in FIELDS {
+        let (section, name) = field.split_once('.').unwrap_or(("", field));
+        let found = if section.is_empty() {
+            profile.get(name)
+        } else {
+            profile.get(section).and_then(|s| s.get(name))
+        };
+        match found {
+            Some(found) => kind.check(found).map_err(|detail| Problem::new(field, detail))?,
+            None if *required => return Err(Problem::new(field, "is missing")),
+            None => {}
+        }
+    }
+    // Last, so that a profile that fails before claims no prefix that it did not name.
+    if !names_prefixes {
+        let code = calling_code(&country).ok_or_else(|| {
+            Problem::new(
+                "prefixes",
+                format!("{country} has no calling code by libphonenumber: name the prefixes"),
+            )
+        })?;
+        profile.insert("prefixes".to_owned(), vec![code].into());
+    }
+    Ok(())
+}
+
+fn country_of(profile: &Map<String, Value>) -> Result<String, Problem> {
+    match profile.get("country") {
+        None => Err(Problem::new("country", "is missing")),
+        Some(Value::String(country)) if is_country(country) => Ok(country.clone()),
+        Some(_) => Err(Problem::new("country", "must be two capital letters such as \"BR\"")),
+    }
+}
+
+impl Kind {
+    fn check(&self, value: &Value) -> Result<(), String> {
+        let fits = match self {
+            Self::Text => value.as_str().is_some_and(|text| !text.trim().is_empty()),
+            Self::Bool => value.is_boolean(),
+            Self::Whole(least, most) => {
+                value.as_u64().is_some_and(|number| (*least..=*most).contains(&number))
+            }
+            Self::Number(least, most) => {
+                value.as_f64().is_some_and(|number| (*least..=*most).contains(&number))
+            }
+            Self::OneOf(words) => value.as_str().is_some_and(|text| words.contains(&text)),
+            Self::Rate => matches!(value.as_u64(), Some(8_000 | 16_000 | 24_000 | 48_000)),
+            Self::Url(schemes) => value.as_str().is_some_and(|text| is_url(text, schemes)),
+            Self::CallerId => value.as_str().is_some_and(is_caller_id),
+        };
+        if fits { Ok(()) } else { Err(self.wish()) }
+    }
+
+    fn wish(&self) -> String {
+        match self {
+            Self::Text => "must be a text that is not blank".to_owned(),
+            Self::Bool => "must be true or false".to_owned(),
+            Self::Whole(least, most) => format!("must be a whole number from {least} to {most}"),
+            Self::Number(least, most) => format!("must be a number from {least} to {most}"),
+            Self::OneOf(words) => format!("must be one of: {}", words.join(", ")),
+            Self::Rate => "must be 8000, 16000, 24000 or 48000".to_owned(),
+            Self::Url(schemes) => {
+                format!("must be an address that begins with {}://", schemes.join(":// or "))
+            }
+            Self::CallerId => "must be an E.164 number such as \"+551130000000\"".to_owned(),
+        }
+    }
+}
+
+fn is_country(text: &str) -> bool {
+    text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_uppercase())
+}
+
+fn is_prefix(text: &str) -> bool {
+    let digits = text.strip_prefix('+').unwrap_or_default();
+    (1..=15).contains(&digits.len())
+        && !digits.starts_with('0')
+        && digits.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+fn is_url(text: &str, schemes: &[&str]) -> bool {
+    url::Url::parse(text)
+        .is_ok_and(|url| schemes.contains(&url.scheme()) && url.has_host() && text.contains("://"))
+}
+
+/// E.164 to the letter: this text goes into the INVITE as it stands.
+fn is_caller_id(text: &str) -> bool {
+    PhoneNumber::try_from(text.to_owned()).is_ok()
+}
+
+/// `+` and the country's calling code by libphonenumber's data.
+pub(super) fn calling_code(country: &str) -> Option<String> {
+    let region = Region::from_str(country).ok()?;
+    PHONE_NUMBER_UTIL.get_country_code_for_region(region).map(|code| format!("+{code}"))
+}
+
+fn drop_nulls(value: &mut Value) {
+    if let Value::Object(fields) = value {
+        fields.retain(|_, field| !field.is_null());
+        fields.values_mut().for_each(drop_nulls);
+    }
+}

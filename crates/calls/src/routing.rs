@@ -1,0 +1,226 @@
+//! One message's way: read, claim, launch, refuse, try again.
+//!
+//! ```text
+//! Loading ─▶ Planning ─▶ Opening ─▶ ClaimingMessage ─▶ ClaimingJob ─▶ Launching ─▶ NotingLaunch ─▶ Done
+//!    ▲  │       │                        │ theirs          │ theirs       ▲
+//!    └──┼───────┼────────────────────────┴─────────────────┘              │
+//!       ├───────┼─▶ Refusing ─▶ Refused                                   │
+//!       ├───────┼─ a job without a launch ────────────────────────────────┘
+//!       └─ already done, or a duplicate ─▶ Done          anything that fails ─▶ Retry, the last time GivingUp
+//! ```
+//!
+//! Before the message is claimed it can be refused, and a refusal leaves no claim. After that it never is:
+//! it is continued or settled. Whatever one delivery leaves undone, the next one finds in the call folder.
+//! At any time at most one effect waits for its answer.
+
+mod folder;
+mod identity;
+mod step;
+
+#[cfg(test)]
+mod any_order;
+#[cfg(test)]
+mod stories;
+#[cfg(test)]
+mod world;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::fact::Fact;
+use crate::ids::{AttemptId, CallKey};
+use crate::outcome::Ending;
+use crate::plan::{CallPlan, Tracking};
+use crate::profile::Profiles;
+use crate::trigger::{Refusal, RefusalCode, TriggerCall, Unusable};
+pub use folder::{AttemptSeen, Folder, StoredMessage};
+use identity::Identity;
+use step::State;
+
+/// A message as the queue delivers it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// The queue's id of the message; the same at every delivery of it.
+    pub message_id: String,
+    /// The message.
+    pub body: Vec<u8>,
+    /// Attribute `OcgCallKey`, on messages that we put back and on dead letters.
+    pub call_key: Option<String>,
+    /// Attribute `OcgAttempt`, likewise.
+    pub attempt: Option<String>,
+    /// How often it was delivered, this time included: 1, 2, 3 …
+    pub receive_count: u32,
+    /// When it was sent to this queue.
+    pub sent_at: Timestamp,
+}
+
+/// What a deployment decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// Older messages are refused as expired; `None`: age does not matter.
+    pub max_age: Option<Duration>,
+    /// At this delivery a message that fails once more is given up by us. The queue's own limit must be
+    /// higher, or it would move the message without a reason.
+    pub max_receives: u32,
+    /// How long a launched task has for taking the dial claim.
+    pub claim_within: Duration,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self { max_age: None, max_receives: 20, claim_within: Duration::from_secs(600) }
+    }
+}
+
+/// Answers to effects; each says to which.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// To [`Effect::LoadFolder`]: what is there, or why that is not known.
+    Folder(Result<Folder, String>),
+    /// To [`Effect::LoadProfiles`]; an error when nothing usable was ever read.
+    Profiles(Result<Arc<Profiles>, String>),
+    /// To [`Effect::PutMessage`], [`Effect::PutJob`], [`Effect::TakeDial`], [`Effect::PutOutcome`].
+    Claimed(Claim),
+    /// To [`Effect::Launch`]: the task's name, or why there is none.
+    Launched(Result<String, String>),
+    /// To [`Effect::PutOpen`], [`Effect::PutLaunched`], [`Effect::PutNext`], [`Effect::DeleteOpen`].
+    Stored(Result<(), String>),
+    /// To [`Effect::SendDeadLetter`].
+    LetterSent(Result<(), String>),
+}
+
+/// What became of a put-if-absent, after reading back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// It is ours.
+    Ours,
+    /// Somebody else's was there first.
+    Theirs,
+    /// It could not be found out; it may or may not be ours.
+    Failed(String),
+}
+
+/// What routing wants done. Paths and shapes are the call folder's business.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// Look what the call folder of this key holds.
+    LoadFolder(CallKey),
+    /// Get the profiles; `fresh`: past the cache, as far as that is allowed.
+    LoadProfiles {
+        /// A number would be refused otherwise.
+        fresh: bool,
+    },
+    /// Create `open/<key>-a<n>`; one that is there is fine.
+    PutOpen(AttemptId),
+    /// Claim the identity: `message.json`.
+    PutMessage(CallKey, StoredMessage),
+    /// Claim the attempt: `job.json`.
+    PutJob {
+        /// Which attempt.
+        attempt: AttemptId,
+        /// What will be dialed.
+        plan: Box<CallPlan>,
+        /// Until when its task must have taken the dial claim.
+        deadline: Timestamp,
+    },
+    /// Start a task for this attempt. That a task for it was started before counts as success.
+    Launch(AttemptId),
+    /// Write `launched.json`; one that is there is fine.
+    PutLaunched {
+        /// Which attempt.
+        attempt: AttemptId,
+        /// The task's name.
+        task: String,
+    },
+    /// Send the message, body untouched, to where refused messages go.
+    SendDeadLetter(Box<DeadLetter>),
+    /// Take `dial.json` with the decision that this attempt is given up, so that no task can dial.
+    TakeDial(AttemptId, Refusal),
+    /// Write `outcome.json` of an attempt whose dial claim we hold.
+    PutOutcome(AttemptId, Box<Ending>),
+    /// Write `next.json`: a dead letter.
+    PutNext(AttemptId),
+    /// Delete `open/<key>-a<n>`.
+    DeleteOpen(AttemptId),
+    /// Something happened.
+    Record(Fact),
+    /// The end: what to tell the queue. Nothing but facts comes after it.
+    Finish(Verdict),
+}
+
+/// What a dead letter says beside its body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// Why.
+    pub refusal: Refusal,
+    /// The call, and the attempt that would come next: sent again, the letter continues the same call.
+    pub attempt: AttemptId,
+    /// The queue's id of the refused message.
+    pub original_message_id: String,
+    /// The id that upstream knows, if it could be read.
+    pub call_id: Option<String>,
+    /// For telling upstream; nothing if `metadata` could not be read.
+    pub tracking: Option<Tracking>,
+}
+
+/// How a delivery ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Acknowledge: a task has it, or nothing is left to do.
+    Done,
+    /// Acknowledge: it is with the dead letters.
+    Refused(RefusalCode),
+    /// Do not acknowledge: the queue delivers it again.
+    Retry(String),
+}
+
+/// The way of one delivery. [`new`](Self::new), then [`poll_effect`](Self::poll_effect) until nothing comes,
+/// [`handle`](Self::handle) with the answer, and so on until [`Effect::Finish`].
+#[derive(Debug)]
+pub struct Routing {
+    delivery: Delivery,
+    policy: Policy,
+    now: Timestamp,
+    read: Result<TriggerCall, Box<Unusable>>,
+    identity: Identity,
+    reloads: u8,
+    state: State,
+    effects: VecDeque<Effect>,
+}
+
+impl Routing {
+    /// Takes a delivery up; `now` is wall-clock time.
+    pub fn new(delivery: Delivery, policy: Policy, now: Timestamp) -> Self {
+        let read = TriggerCall::read(&delivery.body);
+        let identity = Identity::of(&delivery, &read);
+        let effects = VecDeque::new();
+        let mut routing =
+            Self { delivery, policy, now, read, identity, reloads: 0, state: State::Over, effects };
+        routing.state = routing.begin();
+        routing
+    }
+
+    /// Hands in an answer. Total: what the state does not wait for becomes a fact.
+    pub fn handle(&mut self, input: Input) {
+        let state = std::mem::replace(&mut self.state, State::Over);
+        self.state = self.step(state, input);
+    }
+
+    /// The next wish; drain to `None` before the next [`handle`](Self::handle).
+    pub fn poll_effect(&mut self) -> Option<Effect> {
+        self.effects.pop_front()
+    }
+
+    /// The attempt that this is about, as far as is known by now: for log lines.
+    pub fn attempt(&self) -> AttemptId {
+        AttemptId::new(self.identity.key.clone(), self.identity.attempt.unwrap_or(1))
+    }
+
+    /// The verdict was given.
+    pub fn is_over(&self) -> bool {
+        matches!(self.state, State::Over)
+    }
+}

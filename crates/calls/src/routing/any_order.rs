@@ -1,0 +1,189 @@
+//! Any answers in any order: what must hold all the same.
+
+#![allow(clippy::unwrap_used)]
+
+use proptest::prelude::*;
+
+use super::world::{NOON, at, body, brazil, key};
+use super::*;
+
+fn any_seen() -> impl Strategy<Value = AttemptSeen> {
+    (any::<[bool; 4]>(), any::<Option<bool>>(), prop::sample::subsequence(vec!["m-1", "m-2"], 0..2)).prop_map(
+        |([job, launched, dial, next], outcome, put_back)| AttemptSeen {
+            job,
+            launched,
+            dial,
+            outcome,
+            next,
+            put_back: put_back.into_iter().map(str::to_owned).collect(),
+        },
+    )
+}
+
+fn any_folder() -> impl Strategy<Value = Folder> {
+    let message = (prop::sample::select(vec!["m-1", "m-2"]), any_body())
+        .prop_map(|(id, body)| StoredMessage { message_id: id.to_owned(), body, sent_at: at(NOON) });
+    (prop::option::of(message), prop::collection::btree_map(1..4_u32, any_seen(), 0..3))
+        .prop_map(|(message, attempts)| Folder { message, attempts })
+}
+
+fn any_body() -> impl Strategy<Value = Vec<u8>> {
+    let good = body("i-1", "+5511912345678");
+    let alone = key().as_str().as_bytes().to_vec();
+    prop::sample::select(vec![
+        good,
+        alone,
+        body("", "+5511912345678"),
+        body("i-1", "+56912345678"),
+        body("i-1", "abc"),
+        b"{".to_vec(),
+    ])
+}
+
+fn any_delivery() -> impl Strategy<Value = Delivery> {
+    let count = prop::sample::select(vec![1, 19, 20, 21]);
+    let attempt = prop::option::of(prop::sample::select(vec!["1", "2", "3", "0", "x"]));
+    (any_body(), any::<bool>(), attempt, count).prop_map(|(body, marked, attempt, receive_count)| Delivery {
+        message_id: "m-1".to_owned(),
+        body,
+        call_key: marked.then(|| key().as_str().to_owned()),
+        attempt: attempt.map(str::to_owned),
+        receive_count,
+        sent_at: at("2026-07-21T11:00:00Z"),
+    })
+}
+
+fn failed() -> Result<(), String> {
+    Err("failed".to_owned())
+}
+
+fn any_input() -> impl Strategy<Value = Input> {
+    let result = || any::<bool>().prop_map(|works| if works { Ok(()) } else { failed() });
+    prop_oneof![
+        any_folder().prop_map(|folder| Input::Folder(Ok(folder))),
+        Just(Input::Folder(Err("failed".to_owned()))),
+        any::<bool>().prop_map(|some| Input::Profiles(Ok(Arc::new(if some {
+            brazil()
+        } else {
+            Profiles::default()
+        })))),
+        Just(Input::Profiles(Err("failed".to_owned()))),
+        prop::sample::select(vec![Claim::Ours, Claim::Theirs, Claim::Failed("failed".to_owned())])
+            .prop_map(Input::Claimed),
+        result().prop_map(|result| Input::Launched(result.map(|()| "task".to_owned()))),
+        result().prop_map(Input::Stored),
+        result().prop_map(Input::LetterSent),
+    ]
+}
+
+/// The answers that fit an effect, chosen by `pick` and `folder`.
+fn fitting(effect: &Effect, pick: u8, folder: &Folder) -> Option<Input> {
+    let works = !pick.is_multiple_of(5);
+    let result = || if works { Ok(()) } else { failed() };
+    let claim = match pick % 4 {
+        0 => Claim::Failed("failed".to_owned()),
+        1 => Claim::Theirs,
+        _ => Claim::Ours,
+    };
+    Some(match effect {
+        Effect::LoadFolder(_) => Input::Folder(result().map(|()| folder.clone())),
+        Effect::LoadProfiles { .. } => Input::Profiles(result().map(|()| Arc::new(brazil()))),
+        Effect::PutMessage(..) | Effect::PutJob { .. } | Effect::TakeDial(..) | Effect::PutOutcome(..) => {
+            Input::Claimed(claim)
+        }
+        Effect::Launch(_) => Input::Launched(result().map(|()| "task".to_owned())),
+        Effect::PutOpen(_) | Effect::PutLaunched { .. } | Effect::PutNext(_) | Effect::DeleteOpen(_) => {
+            Input::Stored(result())
+        }
+        Effect::SendDeadLetter(_) => Input::LetterSent(result()),
+        Effect::Record(_) | Effect::Finish(_) => return None,
+    })
+}
+
+/// Counts what may happen once only, and watches the end.
+#[derive(Default)]
+struct Tally {
+    launches: u32,
+    letters: u32,
+    claims: u32,
+    verdict: Option<Verdict>,
+    last: Option<Effect>,
+}
+
+impl Tally {
+    fn drain(&mut self, routing: &mut Routing) {
+        while let Some(effect) = routing.poll_effect() {
+            if self.verdict.is_some() {
+                assert!(
+                    matches!(effect, Effect::Record(_)),
+                    "nothing but facts after the verdict: {effect:?}"
+                );
+                continue;
+            }
+            match &effect {
+                Effect::Launch(_) => self.launches += 1,
+                Effect::SendDeadLetter(_) => self.letters += 1,
+                Effect::PutMessage(..) | Effect::PutJob { .. } => self.claims += 1,
+                Effect::Finish(verdict) => self.verdict = Some(verdict.clone()),
+                _ => {}
+            }
+            if !matches!(effect, Effect::Record(_)) {
+                self.last = Some(effect);
+            }
+        }
+        assert_eq!(self.verdict.is_some(), routing.is_over());
+        assert!(self.launches <= 1 && self.letters <= 1);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1_500, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_inputs_in_any_order(delivery in any_delivery(), inputs in prop::collection::vec(any_input(), 0..40)) {
+        let policy = Policy { max_age: Some(Duration::from_secs(60 * 60 * 2)), ..Policy::default() };
+        let mut routing = Routing::new(delivery, policy, at(NOON));
+        let mut tally = Tally::default();
+        tally.drain(&mut routing);
+        for input in inputs {
+            routing.handle(input);
+            tally.drain(&mut routing);
+        }
+    }
+
+    #[test]
+    fn answered_effects_always_come_to_a_verdict(
+        delivery in any_delivery(),
+        folders in prop::collection::vec(any_folder(), 1..6),
+        picks in prop::collection::vec(any::<u8>(), 1..40),
+        strict in any::<bool>(),
+    ) {
+        let max_age = strict.then_some(Duration::from_secs(60));
+        let receive_count = delivery.receive_count;
+        let mut routing = Routing::new(delivery, Policy { max_age, ..Policy::default() }, at(NOON));
+        let mut tally = Tally::default();
+        let mut ours_to_settle = false;
+        for step in 0.. {
+            tally.drain(&mut routing);
+            if tally.verdict.is_some() {
+                break;
+            }
+            prop_assert!(step < 60, "no verdict: {routing:?}");
+            let effect = tally.last.clone().unwrap();
+            ours_to_settle |= matches!(effect, Effect::TakeDial(..));
+            let answer = fitting(&effect, picks[step % picks.len()], &folders[step % folders.len()]);
+            routing.handle(answer.unwrap());
+        }
+        match tally.verdict.clone().unwrap() {
+            Verdict::Refused(RefusalCode::ReceivesExhausted) => {
+                prop_assert!(receive_count >= 20 && tally.letters == 1);
+            }
+            Verdict::Refused(_) => {
+                prop_assert_eq!((tally.letters, tally.launches, tally.claims), (1, 0, 0), "a refusal leaves no claim");
+            }
+            Verdict::Done => prop_assert!(tally.letters == 0),
+            Verdict::Retry(_) => {}
+        }
+        prop_assert!(!ours_to_settle || receive_count >= 20);
+    }
+}

@@ -1,0 +1,91 @@
+//! What routing sees of a call folder, and what follows from it.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+/// `message.json`: the message that made this call, as received.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredMessage {
+    /// The queue's id of it.
+    pub message_id: String,
+    /// The message.
+    pub body: Vec<u8>,
+    /// When it was sent: its age counts from here.
+    pub sent_at: Timestamp,
+}
+
+/// A call folder. A folder that does not exist is an empty one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Folder {
+    /// The identity's claim.
+    pub message: Option<StoredMessage>,
+    /// By number, from 1.
+    pub attempts: BTreeMap<u32, AttemptSeen>,
+}
+
+/// What there is of one attempt.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AttemptSeen {
+    /// `job.json` exists.
+    pub job: bool,
+    /// `launched.json` exists.
+    pub launched: bool,
+    /// `dial.json` exists.
+    pub dial: bool,
+    /// `outcome.json` exists; inside: whether another attempt may follow (retryable or deferred).
+    pub outcome: Option<bool>,
+    /// `next.json` exists.
+    pub next: bool,
+    /// `back/<message id>.json`: deliveries that were put back and are only to be acknowledged.
+    pub put_back: Vec<String>,
+}
+
+/// Where an attempt stands for a delivery that continues it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stand {
+    /// A task or the settler has it.
+    OutOfOurHands,
+    /// Claimed, but nobody knows of a task.
+    ToBeLaunched,
+    /// Not claimed yet, and it may be.
+    ToBeClaimed,
+    /// Not claimed, and the attempt before it is not settled.
+    TooEarly,
+}
+
+impl Folder {
+    /// Some attempt was claimed.
+    pub(super) fn has_job(&self) -> bool {
+        self.attempts.values().any(|attempt| attempt.job)
+    }
+
+    /// This delivery was put back, and its successor sent.
+    pub(super) fn was_put_back(&self, message_id: &str) -> bool {
+        self.attempts.values().any(|attempt| attempt.put_back.iter().any(|id| id == message_id))
+    }
+
+    /// The newest attempt there is.
+    pub(super) fn last_attempt(&self) -> Option<u32> {
+        self.attempts.keys().next_back().copied()
+    }
+
+    pub(super) fn stand(&self, attempt: u32) -> Stand {
+        let nothing = AttemptSeen::default();
+        let seen = self.attempts.get(&attempt).unwrap_or(&nothing);
+        if seen.next || seen.outcome.is_some() || seen.dial || (seen.job && seen.launched) {
+            return Stand::OutOfOurHands;
+        }
+        if seen.job {
+            return Stand::ToBeLaunched;
+        }
+        if attempt <= 1 {
+            return Stand::ToBeClaimed;
+        }
+        match self.attempts.get(&(attempt - 1)).and_then(|before| before.outcome) {
+            Some(true) => Stand::ToBeClaimed,
+            Some(false) => Stand::OutOfOurHands,
+            None => Stand::TooEarly,
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Where each document lies. No date in any path that is a claim: a redelivery after midnight must
+//! find the same folder.
+
+use calls::ids::{AttemptId, CallKey, Nonce};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use object_store::path::Path;
+
+/// `open/`
+pub fn open_folder() -> Path {
+    Path::from("open")
+}
+
+/// `open/<key>-a<n>`
+pub fn open(attempt: &AttemptId) -> Path {
+    open_folder().join(attempt.to_string())
+}
+
+/// `calls/<key>/`
+pub fn call_folder(key: &CallKey) -> Path {
+    Path::from("calls").join(key.as_str())
+}
+
+/// `calls/<key>/message.json`
+pub fn message(key: &CallKey) -> Path {
+    call_folder(key).join("message.json")
+}
+
+/// `calls/<key>/a<n>/`
+pub fn attempt_folder(attempt: &AttemptId) -> Path {
+    call_folder(&attempt.key).join(format!("a{}", attempt.number))
+}
+
+/// `calls/<key>/a<n>/job.json`
+pub fn job(attempt: &AttemptId) -> Path {
+    attempt_folder(attempt).join("job.json")
+}
+
+/// `calls/<key>/a<n>/launched.json`
+pub fn launched(attempt: &AttemptId) -> Path {
+    attempt_folder(attempt).join("launched.json")
+}
+
+/// `calls/<key>/a<n>/dial.json`
+pub fn dial(attempt: &AttemptId) -> Path {
+    attempt_folder(attempt).join("dial.json")
+}
+
+/// `calls/<key>/a<n>/outcome.json`
+pub fn outcome(attempt: &AttemptId) -> Path {
+    attempt_folder(attempt).join("outcome.json")
+}
+
+/// `calls/<key>/a<n>/next.json`
+pub fn next(attempt: &AttemptId) -> Path {
+    attempt_folder(attempt).join("next.json")
+}
+
+/// `calls/<key>/a<n>/back/`
+pub fn back_folder(attempt: &AttemptId) -> Path {
+    attempt_folder(attempt).join("back")
+}
+
+/// `calls/<key>/a<n>/back/<sqs message id>.json`; what a path cannot carry is percent-encoded.
+pub fn back(attempt: &AttemptId, sqs_message_id: &str) -> Path {
+    back_folder(attempt).join(format!("{sqs_message_id}.json"))
+}
+
+/// `calls/<key>/a<n>/facts/`
+pub fn facts_folder(attempt: &AttemptId) -> Path {
+    attempt_folder(attempt).join("facts")
+}
+
+/// `calls/<key>/a<n>/facts/<owner6>-<nnnn>.jsonl`
+pub fn facts_segment(attempt: &AttemptId, owner: &Nonce, number: u32) -> Path {
+    facts_folder(attempt).join(format!("{}-{number:04}.jsonl", owner.short()))
+}
+
+/// `calls/<key>/a<n>/<file>`: a recording.
+pub fn recording(attempt: &AttemptId, file: &str) -> Path {
+    attempt_folder(attempt).join(file)
+}
+
+/// `by-day/<yyyy-mm-dd>/<hhmmss>-<key>.json`, in UTC. Never a claim.
+pub fn by_day(key: &CallKey, at: Timestamp) -> Path {
+    let utc = at.to_zoned(TimeZone::UTC);
+    let day = utc.strftime("%Y-%m-%d").to_string();
+    Path::from("by-day").join(day).join(format!("{}-{key}.json", utc.strftime("%H%M%S")))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn paths_are_as_promised() {
+        let key: CallKey = "0123456789abcdef0123456789abcdef".parse().unwrap();
+        let attempt = AttemptId::new(key.clone(), 2);
+        let folder = "calls/0123456789abcdef0123456789abcdef";
+        assert_eq!(open(&attempt).as_ref(), "open/0123456789abcdef0123456789abcdef-a2");
+        assert_eq!(message(&key).as_ref(), format!("{folder}/message.json"));
+        assert_eq!(dial(&attempt).as_ref(), format!("{folder}/a2/dial.json"));
+        let nonce = Nonce("ffeeddccbbaa99887766554433221100".to_owned());
+        assert_eq!(
+            facts_segment(&attempt, &nonce, 1).as_ref(),
+            format!("{folder}/a2/facts/ffeedd-0001.jsonl")
+        );
+        let at: Timestamp = "2026-07-21T23:59:58.9Z".parse().unwrap();
+        assert_eq!(by_day(&key, at).as_ref(), format!("by-day/2026-07-21/235958-{key}.json"));
+    }
+
+    #[test]
+    fn a_hostile_message_id_stays_in_its_folder() {
+        let key: CallKey = "0123456789abcdef0123456789abcdef".parse().unwrap();
+        let attempt = AttemptId::new(key, 1);
+        let path = back(&attempt, "../../x/y");
+        assert_eq!(path.parts_count(), back_folder(&attempt).parts_count() + 1);
+        assert!(path.prefix_matches(&back_folder(&attempt)));
+    }
+}

@@ -1,0 +1,373 @@
+//! The media task: peer connection, sockets, codec and pacer in one loop that waits for nobody.
+
+mod framing;
+mod incoming;
+mod pacer;
+mod sockets;
+mod voice;
+
+use std::time::{Duration, Instant};
+
+use audio::SampleRate;
+use audio::opus::CodecError;
+use str0m::media::Mid;
+use str0m::net::{Receive, TcpType};
+use str0m::{Candidate, Event, IceConnectionState, Input, Output, RtcError};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+
+use self::pacer::Pacer;
+use self::sockets::Received;
+pub(crate) use self::sockets::Sockets;
+use self::voice::Voice;
+use crate::clock;
+use crate::inlet::Inlet;
+use crate::outlet::AudioOut;
+use crate::peer::Peer;
+use crate::tap::TappedPacket;
+
+/// str0m paces its connectivity checks at 50 ms; looking this often until connected saves most of it.
+const CHECK_PACE: Duration = Duration::from_millis(5);
+
+/// Head start of UDP before TCP is dialled too (the connection attempt delay of RFC 8305 §5).
+const TCP_DELAY: Duration = Duration::from_millis(250);
+
+/// How long a TCP candidate may take to connect.
+const TCP_CONNECT: Duration = Duration::from_secs(5);
+
+/// A server that we publish to sends something (RTCP at least) every second. This long without any packet is a
+/// lost path: ICE itself takes some twenty seconds to say so.
+const QUIET_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Longer than any path's datagram.
+const LONGEST_DATAGRAM: usize = 2048;
+
+/// What the session task asks for.
+pub(crate) enum Command {
+    /// The server's answer (SDP) to the offer on its way.
+    Answer(String),
+    /// A candidate of the server's (`candidate:…`).
+    Candidate(String),
+    /// Offer receiving sections: the server needs this many more, or 0 for "offer again".
+    OpenSections(u32),
+    /// Offer new ICE credentials.
+    RestartIce,
+    /// Hear the section with this mid, or nobody.
+    Hear(Option<String>),
+    /// Say goodbye and end.
+    Close,
+}
+
+/// What the session task is told.
+pub(crate) enum Notice {
+    /// Send this offer (SDP).
+    Offer(String),
+    /// Media flows: DTLS is up for the first time, or ICE has found a way again.
+    Connected,
+    /// The server is not heard any more.
+    Disconnected,
+    /// A data channel message.
+    Data(Vec<u8>),
+    /// The server has closed the connection.
+    Closed,
+    /// The connection failed for good.
+    Failed(String),
+}
+
+/// What the media task is made of.
+pub(crate) struct Parts {
+    pub(crate) peer: Peer,
+    pub(crate) sockets: Sockets,
+    pub(crate) rate: SampleRate,
+    pub(crate) outlet: AudioOut,
+    pub(crate) inlet: Inlet,
+    pub(crate) tap: Option<mpsc::Sender<TappedPacket>>,
+    pub(crate) commands: mpsc::UnboundedReceiver<Command>,
+    pub(crate) notices: mpsc::UnboundedSender<Notice>,
+}
+
+/// A connected stream, and the server's candidate that it leads to.
+type TcpWay = (TcpStream, Candidate);
+
+pub(crate) struct Media {
+    peer: Peer,
+    sockets: Sockets,
+    commands: mpsc::UnboundedReceiver<Command>,
+    notices: mpsc::UnboundedSender<Notice>,
+    /// When str0m wants to be called again.
+    deadline: Instant,
+    /// Whether packets flow: DTLS is up and ICE has a way.
+    connected: bool,
+    /// Whether ICE itself says that there is no way.
+    ice_down: bool,
+    last_received: Instant,
+    /// The server's TCP candidates not tried yet, and when to try them.
+    tcp_candidates: Vec<Candidate>,
+    tcp_due: Option<Instant>,
+    tcp_connected: (mpsc::UnboundedSender<TcpWay>, mpsc::UnboundedReceiver<TcpWay>),
+    /// From the first connection on.
+    pacer: Option<Pacer>,
+    voice: Voice,
+    heard: Option<Mid>,
+}
+
+impl Media {
+    pub(crate) fn new(parts: Parts) -> Result<Self, CodecError> {
+        Ok(Self {
+            peer: parts.peer,
+            sockets: parts.sockets,
+            commands: parts.commands,
+            notices: parts.notices,
+            deadline: clock::now(),
+            connected: false,
+            ice_down: false,
+            last_received: clock::now(),
+            tcp_candidates: Vec::new(),
+            tcp_due: None,
+            tcp_connected: mpsc::unbounded_channel(),
+            pacer: None,
+            voice: Voice::new(parts.rate, parts.outlet, parts.inlet, parts.tap)?,
+            heard: None,
+        })
+    }
+
+    /// Runs until the connection is closed by either side, or fails.
+    pub(crate) async fn run(mut self) {
+        if let Err(error) = self.run_until_closed().await {
+            self.notify(Notice::Failed(error.to_string()));
+        }
+        self.voice.close();
+    }
+
+    async fn run_until_closed(&mut self) -> Result<(), RtcError> {
+        let mut datagram = vec![0; LONGEST_DATAGRAM];
+        let timer = tokio::time::sleep(Duration::ZERO);
+        tokio::pin!(timer);
+        loop {
+            self.drain()?;
+            if !self.peer.rtc.is_alive() {
+                return Ok(());
+            }
+            timer.as_mut().reset(tokio::time::Instant::from_std(self.wake_at()));
+            tokio::select! {
+                command = self.commands.recv() => self.obey(command.unwrap_or(Command::Close))?,
+                received = self.sockets.receive(&mut datagram) => self.received(received, &datagram)?,
+                Some((stream, candidate)) = self.tcp_connected.1.recv() => self.add_tcp(stream, candidate)?,
+                () = &mut timer => self.on_time()?,
+            }
+        }
+    }
+
+    /// Hands out all that str0m has to say. Must follow every change to it.
+    fn drain(&mut self) -> Result<(), RtcError> {
+        loop {
+            match self.peer.rtc.poll_output()? {
+                Output::Transmit(transmit) => self.sockets.send(&transmit),
+                Output::Event(event) => self.on_event(event),
+                Output::Timeout(at) => {
+                    let now = clock::now();
+                    self.deadline = at;
+                    if at > now || !self.peer.rtc.is_alive() {
+                        return Ok(());
+                    }
+                    // Due already (a packet just written is sent by this): a timer would cost a millisecond.
+                    self.peer.tick(now)?;
+                }
+            }
+        }
+    }
+
+    fn wake_at(&self) -> Instant {
+        let mut at = self.deadline;
+        if !self.connected {
+            at = at.min(clock::now() + CHECK_PACE);
+        }
+        [self.pacer.as_ref().map(Pacer::deadline), self.tcp_due].into_iter().flatten().fold(at, Instant::min)
+    }
+
+    fn on_time(&mut self) -> Result<(), RtcError> {
+        let now = clock::now();
+        if self.deadline <= now || !self.connected {
+            self.peer.tick(now)?;
+            self.drain()?;
+        }
+        if self.connected && now.duration_since(self.last_received) > QUIET_TIMEOUT {
+            self.set_disconnected(now);
+        }
+        if self.tcp_due.is_some_and(|due| due <= now) {
+            self.tcp_due = None;
+            self.dial_tcp();
+        }
+        let tick = self.pacer.as_mut().and_then(|pacer| pacer.tick(now));
+        match tick.and_then(|tick| self.voice.pace(&tick, now)) {
+            Some(packet) => self.peer.send_audio(now, packet),
+            None => Ok(()),
+        }
+    }
+
+    fn obey(&mut self, command: Command) -> Result<(), RtcError> {
+        let offer = match command {
+            Command::Answer(sdp) => {
+                let offer = self.peer.accept_answer(&sdp)?;
+                self.drain()?;
+                for line in sdp.lines().filter_map(|line| line.strip_prefix("a=")) {
+                    if line.starts_with("candidate:") {
+                        self.add_candidate(line)?;
+                    }
+                }
+                offer
+            }
+            Command::Candidate(candidate) => {
+                self.add_candidate(&candidate)?;
+                None
+            }
+            Command::OpenSections(count) => self.peer.open_sections(count),
+            Command::RestartIce => self.peer.restart_ice(),
+            Command::Hear(mid) => {
+                self.hear(mid.as_deref().map(Mid::from));
+                None
+            }
+            Command::Close => {
+                self.peer.rtc.close()?;
+                None
+            }
+        };
+        if let Some(offer) = offer {
+            self.notify(Notice::Offer(offer));
+        }
+        Ok(())
+    }
+
+    fn hear(&mut self, mid: Option<Mid>) {
+        if self.heard != mid {
+            self.heard = mid;
+            self.voice.switch();
+        }
+    }
+
+    fn add_candidate(&mut self, text: &str) -> Result<(), RtcError> {
+        // What str0m cannot read (host names, say) is no way that it could take.
+        let Ok(candidate) = Candidate::from_sdp_string(text) else { return Ok(()) };
+        match (candidate.proto(), candidate.tcptype()) {
+            (str0m::net::Protocol::Udp, _) => {
+                // No route, no pair: the other candidates remain.
+                if let Ok(Some(local)) = self.sockets.reach(candidate.addr()) {
+                    if let Ok(local) = Candidate::host(local, "udp") {
+                        self.peer.rtc.add_local_candidate(local);
+                    }
+                    self.drain()?;
+                }
+                self.peer.rtc.add_remote_candidate(candidate);
+                self.tick_and_drain()
+            }
+            (str0m::net::Protocol::Tcp, Some(TcpType::Passive)) => {
+                if !self.tcp_candidates.iter().any(|known| known.addr() == candidate.addr()) {
+                    self.tcp_candidates.push(candidate);
+                    self.tcp_due = self.tcp_due.or((!self.connected).then(|| clock::now() + TCP_DELAY));
+                }
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Connects to the server's TCP candidates, aside from the loop, unless UDP has made it.
+    fn dial_tcp(&mut self) {
+        if self.connected {
+            return;
+        }
+        for candidate in &self.tcp_candidates {
+            let (candidate, connected) = (candidate.clone(), self.tcp_connected.0.clone());
+            tokio::spawn(async move {
+                let connecting = TcpStream::connect(candidate.addr());
+                if let Ok(Ok(stream)) = tokio::time::timeout(TCP_CONNECT, connecting).await {
+                    // The media task may be over by now.
+                    let _ = connected.send((stream, candidate));
+                }
+            });
+        }
+    }
+
+    fn add_tcp(&mut self, stream: TcpStream, remote: Candidate) -> Result<(), RtcError> {
+        if self.connected {
+            return Ok(());
+        }
+        let Ok(local) = self.sockets.add_tcp(stream) else { return Ok(()) };
+        let Ok(local) = Candidate::builder().tcp().host(local).tcptype(TcpType::Active).build() else {
+            return Ok(());
+        };
+        self.peer.rtc.add_local_candidate(local);
+        self.drain()?;
+        self.peer.rtc.add_remote_candidate(remote);
+        self.tick_and_drain()
+    }
+
+    fn received(&mut self, from: Received, datagram: &[u8]) -> Result<(), RtcError> {
+        let now = clock::now();
+        let bytes = &datagram[..from.length];
+        // Not STUN, DTLS, RTP or RTCP: a stray packet.
+        let Ok(receive) = Receive::new(from.proto, from.source, from.destination, bytes) else {
+            return Ok(());
+        };
+        self.last_received = now;
+        if self.pacer.is_some() && !self.ice_down {
+            self.set_connected();
+        }
+        self.peer.rtc.handle_input(Input::Receive(now, receive))?;
+        self.drain()?;
+        if !self.connected { self.tick_and_drain() } else { Ok(()) }
+    }
+
+    /// A fresh connection has no deadline of its own until its first tick, and paces its checks slowly.
+    fn tick_and_drain(&mut self) -> Result<(), RtcError> {
+        self.peer.tick(clock::now())?;
+        self.drain()
+    }
+
+    fn on_event(&mut self, event: Event) {
+        match event {
+            Event::Connected => self.set_connected(),
+            Event::IceConnectionStateChange(state) => match state {
+                IceConnectionState::Disconnected => {
+                    self.ice_down = true;
+                    self.set_disconnected(clock::now());
+                }
+                IceConnectionState::Connected | IceConnectionState::Completed => {
+                    self.ice_down = false;
+                    // Before DTLS is up for the first time this says nothing yet.
+                    if self.pacer.is_some() {
+                        self.last_received = clock::now();
+                        self.set_connected();
+                    }
+                }
+                _ => {}
+            },
+            Event::MediaData(data) if self.heard == Some(data.mid) => self.voice.hear(&data),
+            Event::ChannelData(data) => self.notify(Notice::Data(data.data)),
+            Event::Closed => self.notify(Notice::Closed),
+            _ => {}
+        }
+    }
+
+    fn set_connected(&mut self) {
+        if !self.connected {
+            self.connected = true;
+            self.tcp_due = None;
+            self.pacer.get_or_insert_with(|| Pacer::new(clock::now()));
+            self.notify(Notice::Connected);
+        }
+    }
+
+    fn set_disconnected(&mut self, now: Instant) {
+        if self.connected {
+            self.connected = false;
+            self.tcp_due = Some(now);
+            self.notify(Notice::Disconnected);
+        }
+    }
+
+    /// The session task may be over already, which ends this one through its command channel.
+    fn notify(&self, notice: Notice) {
+        let _ = self.notices.send(notice);
+    }
+}

@@ -1,0 +1,412 @@
+//! The session task: signalling, who is in the room, whom we hear, and bringing a lost websocket back.
+
+mod keys;
+mod link;
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use livekit_protocol as proto;
+use livekit_protocol::signal_request::Message as Request;
+use livekit_protocol::signal_response::Message as Response;
+use tokio::sync::{mpsc, oneshot};
+
+use self::link::Link;
+use crate::clock;
+use crate::error::JoinError;
+use crate::event::{EndReason, RoomEvent};
+use crate::media::{Command as MediaCommand, Notice};
+use crate::roster::Roster;
+use crate::signal::{Incoming, Incomings, Signal};
+
+/// Id of the offer inside the join request; later offers count on from it.
+pub(crate) const FIRST_OFFER: u32 = 1;
+
+/// When the media connection is closed, the server's reason follows on the websocket within milliseconds.
+const REASON_GRACE: Duration = Duration::from_millis(50);
+
+/// How long the server may take to answer our goodbye.
+const GOODBYE: Duration = Duration::from_millis(500);
+
+/// How long ICE may look for a new way through the network.
+const MEDIA_LOSS_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// The same while the websocket is away too: then it is the server that is gone, most likely, and a server
+/// that comes back knows nothing of us.
+const BOTH_LOST_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What the room's user asks for.
+pub(crate) enum Command {
+    ListenTo(String),
+    Leave(oneshot::Sender<()>),
+}
+
+/// The session's ends of all channels.
+pub(crate) struct Wires {
+    pub(crate) incoming: Incomings,
+    pub(crate) to_media: mpsc::UnboundedSender<MediaCommand>,
+    pub(crate) from_media: mpsc::UnboundedReceiver<Notice>,
+    pub(crate) from_user: mpsc::UnboundedReceiver<Command>,
+    pub(crate) events: mpsc::UnboundedSender<RoomEvent>,
+}
+
+pub(crate) struct Session {
+    signal: Signal,
+    wires: Wires,
+    link: Link,
+    roster: Roster,
+    /// The media task has ended; nothing more comes from it.
+    media_gone: bool,
+    /// Taken when the join is decided.
+    ready: Option<oneshot::Sender<Result<(), JoinError>>>,
+    published: Option<proto::TrackPublishedResponse>,
+    media_up: bool,
+    /// The last offer that we made, whether its answer is still to come, and the last answer.
+    offer: proto::SessionDescription,
+    awaiting_answer: bool,
+    answer: Option<proto::SessionDescription>,
+    /// Whom we listen to, the track subscribed for it, and whether its sound was announced.
+    listening: Option<String>,
+    track: Option<String>,
+    announced: bool,
+    /// Where each subscribed track is received: track id → mid.
+    sections: HashMap<String, String>,
+    /// After a resume, until everybody was described once.
+    recounting: bool,
+    /// What happens when time runs out: one thing at a time, as each excludes the others.
+    deadline: Option<Deadline>,
+    left: Option<oneshot::Sender<()>>,
+    ended: Option<EndReason>,
+}
+
+#[derive(Clone, Copy)]
+struct Deadline {
+    at: Instant,
+    what: Late,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Late {
+    /// The join has not succeeded.
+    Join,
+    /// ICE has found no new way.
+    Media,
+    /// The media connection was closed and no reason came.
+    Reason,
+}
+
+impl Session {
+    pub(crate) fn new(
+        signal: Signal,
+        join: proto::JoinResponse,
+        offer: proto::SessionDescription,
+        wires: Wires,
+        ready: oneshot::Sender<Result<(), JoinError>>,
+        join_by: Instant,
+    ) -> Self {
+        let own_identity = join.participant.unwrap_or_default().identity;
+        let mut session = Self {
+            signal,
+            wires,
+            link: Link::up(),
+            roster: Roster::new(own_identity),
+            media_gone: false,
+            ready: Some(ready),
+            published: None,
+            media_up: false,
+            offer,
+            awaiting_answer: true,
+            answer: None,
+            listening: None,
+            track: None,
+            announced: false,
+            sections: HashMap::new(),
+            recounting: false,
+            deadline: Some(Deadline { at: join_by, what: Late::Join }),
+            left: None,
+            ended: None,
+        };
+        let mut news = Vec::new();
+        session.roster.update(join.other_participants, &mut news);
+        session.tell(news);
+        session
+    }
+
+    /// Runs until the session ends, then closes everything and says so, once.
+    pub(crate) async fn run(mut self) {
+        let reason = loop {
+            if let Some(reason) = self.ended.take() {
+                break reason;
+            }
+            let at = self.deadline.map(|d| tokio::time::Instant::from_std(d.at));
+            tokio::select! {
+                incoming = self.wires.incoming.next() => self.on_incoming(incoming).await,
+                notice = self.wires.from_media.recv(), if !self.media_gone => self.on_notice(notice).await,
+                command = self.wires.from_user.recv() => self.on_command(command).await,
+                retry = self.link.retried() => self.on_retried(retry).await,
+                () = until(at) => self.on_deadline(),
+            }
+        };
+        if let Some(ready) = self.ready.take() {
+            // Nobody may wait any more: the join was given up.
+            let _ = ready.send(Err(join_error(&reason)));
+        }
+        self.finish(reason).await;
+    }
+
+    async fn finish(mut self, reason: EndReason) {
+        tracing::debug!(%reason, "room session ended");
+        // Where the server ended it, it needs no goodbye.
+        let goodbye = matches!(reason, EndReason::Left | EndReason::MediaLost(_)) && self.link.is_up();
+        self.tell(vec![RoomEvent::Ended { reason }]);
+        if goodbye {
+            // A server that takes longer finds out by itself.
+            let _ = tokio::time::timeout(GOODBYE, self.say_goodbye()).await;
+        }
+        self.tell_media(MediaCommand::Close);
+        // Drops a resume under way, which holds the client's lock.
+        self.link = Link::up();
+        self.signal.close().await;
+        if let Some(left) = self.left.take() {
+            let _ = left.send(());
+        }
+    }
+
+    /// Sends Leave and waits for the server's own, a few milliseconds. Inside the server requests and the
+    /// websocket's end go separate ways; closed right behind a Leave, it once kept our place for seconds.
+    async fn say_goodbye(&mut self) {
+        let leave = proto::LeaveRequest {
+            reason: proto::DisconnectReason::ClientInitiated as i32,
+            action: proto::leave_request::Action::Disconnect as i32,
+            ..Default::default()
+        };
+        self.signal.send(Request::Leave(leave)).await;
+        while let Incoming::Message(message) = self.wires.incoming.next().await {
+            if matches!(*message, Response::Leave(_)) {
+                return;
+            }
+        }
+    }
+
+    async fn on_incoming(&mut self, incoming: Incoming) {
+        match incoming {
+            Incoming::Message(message) => self.on_message(*message).await,
+            Incoming::Lost(why) => self.on_lost(why),
+        }
+    }
+
+    async fn on_message(&mut self, message: Response) {
+        match message {
+            Response::Answer(answer) => self.on_answer(answer),
+            Response::Trickle(trickle) => self.on_trickle(&trickle),
+            Response::Update(update) => self.on_update(update.participants).await,
+            Response::TrackPublished(published) => {
+                self.published = Some(published);
+                self.check_ready();
+            }
+            Response::MediaSectionsRequirement(needed) => {
+                self.tell_media(MediaCommand::OpenSections(needed.num_audios));
+            }
+            Response::Leave(leave) => match leave.action() {
+                proto::leave_request::Action::Resume => self.on_lost("the server asks to resume".to_owned()),
+                _ => self.end(EndReason::from_wire(leave.reason())),
+            },
+            _ => {}
+        }
+    }
+
+    fn on_answer(&mut self, answer: proto::SessionDescription) {
+        // Id 0: a server that does not number them. An answer to an older offer says nothing any more.
+        if answer.id != 0 && answer.id != self.offer.id {
+            return;
+        }
+        self.awaiting_answer = false;
+        let sections = answer.mid_to_track_id.iter();
+        self.sections = sections.map(|(mid, track)| (track.clone(), mid.clone())).collect();
+        self.tell_media(MediaCommand::Answer(answer.sdp.clone()));
+        self.answer = Some(answer);
+        self.hear();
+    }
+
+    fn on_trickle(&self, trickle: &proto::TrickleRequest) {
+        let init: Result<serde_json::Value, _> = serde_json::from_str(&trickle.candidate_init);
+        if let Some(candidate) = init.ok().as_ref().and_then(|init| init["candidate"].as_str()) {
+            self.tell_media(MediaCommand::Candidate(candidate.to_owned()));
+        }
+    }
+
+    async fn on_update(&mut self, participants: Vec<proto::ParticipantInfo>) {
+        let mut news = Vec::new();
+        if self.recounting && self.roster.names_us(&participants) {
+            self.recounting = false;
+            self.roster.replace(participants, &mut news);
+        } else {
+            self.roster.update(participants, &mut news);
+        }
+        self.tell(news);
+        self.subscribe().await;
+    }
+
+    async fn on_notice(&mut self, notice: Option<Notice>) {
+        match notice {
+            Some(Notice::Offer(sdp)) => {
+                self.offer = description("offer", sdp, self.offer.id + 1);
+                self.awaiting_answer = true;
+                // Lost if the websocket is away; sent again after the resume.
+                self.signal.send(Request::Offer(self.offer.clone())).await;
+            }
+            Some(Notice::Connected) => {
+                let again = self.deadline.take_if(|d| d.what == Late::Media).is_some();
+                self.media_up = true;
+                self.check_ready();
+                if again && self.link.is_up() {
+                    self.tell(vec![RoomEvent::Resumed]);
+                }
+            }
+            Some(Notice::Disconnected) => {
+                self.media_up = false;
+                let patience = if self.link.is_up() { MEDIA_LOSS_TIMEOUT } else { BOTH_LOST_TIMEOUT };
+                self.deadline = Some(Deadline { at: clock::now() + patience, what: Late::Media });
+                if self.link.is_up() {
+                    self.tell(vec![RoomEvent::Reconnecting]);
+                }
+                self.tell_media(MediaCommand::RestartIce);
+            }
+            Some(Notice::Data(data)) => self.on_data(&data),
+            Some(Notice::Closed) => self.await_reason(),
+            Some(Notice::Failed(why)) => self.end(EndReason::MediaLost(why)),
+            None => {
+                self.media_gone = true;
+                self.await_reason();
+            }
+        }
+    }
+
+    /// The end of the media connection is the end; the websocket may say why, so it is given a moment.
+    fn await_reason(&mut self) {
+        if !self.link.is_up() {
+            self.end(EndReason::MediaLost("closed by the server".to_owned()));
+        } else if self.deadline.is_none_or(|d| d.what != Late::Reason) {
+            self.deadline = Some(Deadline { at: clock::now() + REASON_GRACE, what: Late::Reason });
+        }
+    }
+
+    fn on_data(&self, data: &[u8]) {
+        self.tell(keys::pressed_key(data).into_iter().collect());
+    }
+
+    async fn on_command(&mut self, command: Option<Command>) {
+        match command {
+            Some(Command::ListenTo(identity)) => {
+                self.listening = Some(identity);
+                self.subscribe().await;
+            }
+            Some(Command::Leave(left)) => {
+                self.left = Some(left);
+                self.end(EndReason::Left);
+            }
+            None => self.end(EndReason::Left),
+        }
+    }
+
+    fn on_deadline(&mut self) {
+        match self.deadline.take().map(|d| d.what) {
+            Some(Late::Join) => {
+                let missing = match (self.media_up, &self.published) {
+                    (false, _) => "the room was joined, but no media connection came about (UDP or TCP)",
+                    (true, _) => "the room was joined, but our track was not published",
+                };
+                if let Some(ready) = self.ready.take() {
+                    let _ = ready.send(Err(JoinError::Unreachable(missing.to_owned())));
+                }
+                self.end(EndReason::Left);
+            }
+            Some(Late::Media) => self.end(EndReason::MediaLost("no way through the network".to_owned())),
+            Some(Late::Reason) => self.end(EndReason::MediaLost("closed by the server".to_owned())),
+            None => {}
+        }
+    }
+
+    fn check_ready(&mut self) {
+        if self.media_up
+            && self.published.is_some()
+            && let Some(ready) = self.ready.take()
+        {
+            self.deadline = self.deadline.filter(|d| d.what != Late::Join);
+            // Nobody waits any more: the join was given up, and with it all commands end.
+            let _ = ready.send(Ok(()));
+        }
+    }
+
+    /// Subscribes to the track to hear, if that has changed, and unsubscribes from the one before.
+    async fn subscribe(&mut self) {
+        let wanted = self.listening.as_deref().and_then(|identity| self.roster.audio_track(identity));
+        if wanted == self.track.as_deref() {
+            return;
+        }
+        let wanted = wanted.map(str::to_owned);
+        let before = std::mem::replace(&mut self.track, wanted.clone());
+        self.announced = false;
+        for (track, subscribe) in [(before, false), (wanted, true)] {
+            if let Some(track) = track {
+                // Where it was received says nothing about where it will be the next time.
+                self.sections.remove(&track);
+                self.signal.send(Request::Subscription(subscription(track, subscribe))).await;
+            }
+        }
+        self.hear();
+    }
+
+    /// Points the media task at the section in which the wanted track arrives.
+    fn hear(&mut self) {
+        let section = self.track.as_ref().and_then(|track| self.sections.get(track)).cloned();
+        let found = section.is_some();
+        self.tell_media(MediaCommand::Hear(section));
+        if let (true, false, Some(identity)) = (found, self.announced, &self.listening) {
+            self.announced = true;
+            self.tell(vec![RoomEvent::TrackSubscribed { identity: identity.clone() }]);
+        }
+    }
+
+    fn end(&mut self, reason: EndReason) {
+        self.ended.get_or_insert(reason);
+    }
+
+    /// The media task may be over: its last notice is on its way to us then.
+    fn tell_media(&self, command: MediaCommand) {
+        let _ = self.wires.to_media.send(command);
+    }
+
+    /// Nobody may be listening: that is theirs to decide.
+    fn tell(&self, news: Vec<RoomEvent>) {
+        for event in news {
+            let _ = self.wires.events.send(event);
+        }
+    }
+}
+
+/// A session description as it is signalled.
+pub(crate) fn description(kind: &str, sdp: String, id: u32) -> proto::SessionDescription {
+    proto::SessionDescription { r#type: kind.to_owned(), sdp, id, ..Default::default() }
+}
+
+/// What it means for a join that the session has ended already.
+fn join_error(reason: &EndReason) -> JoinError {
+    match reason {
+        EndReason::SignalLost(_) | EndReason::MediaLost(_) | EndReason::ServerGone(_) => {
+            JoinError::Unreachable(reason.to_string())
+        }
+        _ => JoinError::Other(reason.to_string()),
+    }
+}
+
+fn subscription(track: String, subscribe: bool) -> proto::UpdateSubscription {
+    proto::UpdateSubscription { track_sids: vec![track], subscribe, ..Default::default() }
+}
+
+async fn until(deadline: Option<tokio::time::Instant>) {
+    match deadline {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,141 @@
+//! The websocket that carries LiveKit's signalling: tokio-tungstenite over rustls with the system's
+//! certificates (`SSL_CERT_FILE` and `SSL_CERT_DIR` are honoured).
+
+use std::sync::{Arc, Once, OnceLock};
+use std::time::Duration;
+
+use futures_util::stream::{SplitSink, SplitStream};
+use futures_util::{SinkExt, StreamExt};
+use livekit_net::{
+    Header, HttpClient, HttpMethod, HttpResponse, TransportError, WsClient, WsConnectResult, WsConnection,
+};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::net::TcpStream;
+use tokio::sync::Mutex;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue};
+use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream};
+
+type Stream = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+/// Makes this the process's transport for LiveKit signalling. The first registration stands.
+pub(super) fn register() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        livekit_net::set_ws_client(Arc::new(Client));
+        livekit_net::set_http_client(Arc::new(NoHttp));
+    });
+}
+
+struct Client;
+
+#[async_trait::async_trait]
+impl WsClient for Client {
+    async fn connect(
+        &self,
+        url: String,
+        headers: Vec<Header>,
+        timeout_ms: u64,
+    ) -> Result<WsConnectResult, TransportError> {
+        let mut request = url.into_client_request().map_err(transport_error)?;
+        for header in headers {
+            let name = HeaderName::try_from(header.name).map_err(|e| TransportError::Other(e.to_string()))?;
+            let mut value =
+                HeaderValue::try_from(header.value).map_err(|e| TransportError::Other(e.to_string()))?;
+            value.set_sensitive(true);
+            request.headers_mut().insert(name, value);
+        }
+        let connector = match request.uri().scheme_str() {
+            Some("wss") => Connector::Rustls(tls()?),
+            _ => Connector::Plain,
+        };
+        let connecting =
+            tokio_tungstenite::connect_async_tls_with_config(request, None, true, Some(connector));
+        let (stream, _response) = tokio::time::timeout(Duration::from_millis(timeout_ms), connecting)
+            .await
+            .map_err(|_| TransportError::Timeout)?
+            .map_err(transport_error)?;
+        let (writer, reader) = stream.split();
+        let connection = Connection { writer: Mutex::new(writer), reader: Mutex::new(reader) };
+        Ok(WsConnectResult { connection: Arc::new(connection) })
+    }
+}
+
+/// Both halves behind async locks, because the trait takes `&self`; each has one user, so nobody waits.
+struct Connection {
+    writer: Mutex<SplitSink<Stream, Message>>,
+    reader: Mutex<SplitStream<Stream>>,
+}
+
+#[async_trait::async_trait]
+impl WsConnection for Connection {
+    async fn send(&self, frame: Vec<u8>) -> Result<(), TransportError> {
+        self.writer.lock().await.send(Message::Binary(frame.into())).await.map_err(transport_error)
+    }
+
+    async fn recv(&self) -> Result<Option<Vec<u8>>, TransportError> {
+        let mut reader = self.reader.lock().await;
+        loop {
+            match reader.next().await {
+                Some(Ok(Message::Binary(frame))) => return Ok(Some(frame.into())),
+                Some(Ok(Message::Close(_))) | None => return Ok(None),
+                // Pings are answered inside; LiveKit sends no text.
+                Some(Ok(_)) => {}
+                Some(Err(error)) => return Err(transport_error(error)),
+            }
+        }
+    }
+
+    async fn close(&self) {
+        // The peer may be gone already: there is nothing more to do about it.
+        let _ = self.writer.lock().await.close().await;
+    }
+}
+
+/// After a failed upgrade the signalling client asks `/rtc/validate` why, if it can. We have the upgrade's
+/// own status, which says as much, so this answers no request and the first error stands.
+struct NoHttp;
+
+#[async_trait::async_trait]
+impl HttpClient for NoHttp {
+    async fn request(
+        &self,
+        _method: HttpMethod,
+        _url: String,
+        _headers: Vec<Header>,
+        _body: Option<Vec<u8>>,
+    ) -> Result<HttpResponse, TransportError> {
+        Err(TransportError::Other("no HTTP from the signalling client".to_owned()))
+    }
+}
+
+/// The TLS settings, made once: reading the system's certificates takes milliseconds.
+fn tls() -> Result<Arc<ClientConfig>, TransportError> {
+    static CONFIG: OnceLock<Arc<ClientConfig>> = OnceLock::new();
+    if let Some(config) = CONFIG.get() {
+        return Ok(config.clone());
+    }
+    let found = rustls_native_certs::load_native_certs();
+    let mut roots = RootCertStore::empty();
+    let (usable, _unusable) = roots.add_parsable_certificates(found.certs);
+    if usable == 0 {
+        let why = found.errors.first().map(|e| format!(" ({e})")).unwrap_or_default();
+        return Err(TransportError::Other(format!("the system has no CA certificates for TLS{why}")));
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|e| TransportError::Other(e.to_string()))?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(CONFIG.get_or_init(|| Arc::new(config)).clone())
+}
+
+fn transport_error(error: Error) -> TransportError {
+    match error {
+        Error::Http(response) => TransportError::Http { status: response.status().as_u16() },
+        Error::ConnectionClosed | Error::AlreadyClosed => TransportError::Closed,
+        other => TransportError::Connection(other.to_string()),
+    }
+}

@@ -1,0 +1,136 @@
+//! The real livekit-server, one for each test, on free local ports.
+
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use livekit_api::access_token::{AccessToken, VideoGrants};
+use livekit_api::services::room::RoomClient;
+
+const KEY: &str = "test";
+
+/// Any 32 characters do: each server is one test's own.
+fn secret() -> String {
+    "k".repeat(32)
+}
+
+/// How media may reach the server.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Media {
+    Udp,
+    /// `rtc.force_tcp`: no UDP at all.
+    TcpOnly,
+}
+
+/// A running livekit-server; killed when dropped.
+pub struct Server {
+    child: Child,
+    pub address: SocketAddr,
+    _config: tempfile::TempDir,
+}
+
+impl Server {
+    /// Starts the server that `LIVEKIT_SERVER` names. `None`, said aloud, where it names none; on CI that is a
+    /// failure.
+    #[expect(clippy::disallowed_methods, reason = "a test's settings come from the environment")]
+    pub async fn start(media: Media) -> Option<Self> {
+        let Some(program) = std::env::var_os("LIVEKIT_SERVER") else {
+            assert!(std::env::var_os("CI").is_none(), "LIVEKIT_SERVER must name a livekit-server on CI");
+            eprintln!("SKIPPED: set LIVEKIT_SERVER to a livekit-server binary to run this test");
+            return None;
+        };
+        let port = free_tcp_port();
+        let path = match media {
+            Media::Udp => format!("udp_port: {}\n  tcp_port: 0", free_udp_port()),
+            Media::TcpOnly => format!("tcp_port: {}\n  force_tcp: true", free_tcp_port()),
+        };
+        let secret = secret();
+        let yaml = format!(
+            "port: {port}\nbind_addresses: [\"127.0.0.1\"]\nkeys: {{ {KEY}: \"{secret}\" }}\n\
+             rtc:\n  use_external_ip: false\n  node_ip: 127.0.0.1\n  enable_loopback_candidate: true\n  \
+             ips: {{ includes: [\"127.0.0.1/32\"] }}\n  stun_servers: [\"127.0.0.1:3478\"]\n  {path}\n\
+             logging: {{ level: warn, pion_level: error }}\n"
+        );
+        let config = tempfile::tempdir().expect("a directory");
+        let file = config.path().join("livekit.yaml");
+        std::fs::write(&file, yaml).expect("written");
+        let log = std::fs::File::create(config.path().join("livekit.log")).expect("created");
+        let child = Command::new(program)
+            .arg("--config")
+            .arg(&file)
+            .stdout(log.try_clone().expect("cloned"))
+            .stderr(log)
+            .stdin(Stdio::null())
+            .spawn()
+            .expect("LIVEKIT_SERVER starts");
+        let server = Self { child, address: SocketAddr::from(([127, 0, 0, 1], port)), _config: config };
+        server.wait_until_ready().await;
+        Some(server)
+    }
+
+    pub fn url(&self) -> String {
+        format!("ws://{}", self.address)
+    }
+
+    pub async fn delete_room(&self, room: &str) {
+        RoomClient::with_api_key(&format!("http://{}", self.address), KEY, &secret())
+            .delete_room(room)
+            .await
+            .expect("deleted");
+    }
+
+    /// Ends the server as a crash would.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("was running");
+    }
+
+    /// Stops the server as a whole, as a frozen machine would, or lets it go on.
+    pub fn freeze(&self, frozen: bool) {
+        let signal = if frozen { "-STOP" } else { "-CONT" };
+        let status = Command::new("kill").args([signal, &self.child.id().to_string()]).status();
+        assert!(status.expect("kill(1) is there").success());
+    }
+
+    async fn wait_until_ready(&self) {
+        for _ in 0..200 {
+            if let Ok(rooms) = RoomClient::with_api_key(&format!("http://{}", self.address), KEY, &secret())
+                .list_rooms(Vec::new())
+                .await
+            {
+                assert!(rooms.is_empty());
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("livekit-server did not start within 10 s");
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+pub fn token(room: &str, identity: &str) -> String {
+    token_signed_with(&secret(), room, identity)
+}
+
+pub fn token_signed_with(secret: &str, room: &str, identity: &str) -> String {
+    let grants = VideoGrants { room_join: true, room: room.to_owned(), ..Default::default() };
+    AccessToken::with_api_key(KEY, secret)
+        .with_identity(identity)
+        .with_grants(grants)
+        .to_jwt()
+        .expect("signed")
+}
+
+/// Free a moment ago; taken by another only by rare bad luck.
+pub fn free_tcp_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port()
+}
+
+fn free_udp_port() -> u16 {
+    UdpSocket::bind("127.0.0.1:0").and_then(|s| s.local_addr()).expect("a free port").port()
+}

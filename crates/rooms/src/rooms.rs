@@ -1,0 +1,157 @@
+//! Rooms: made, looked at, deleted. Deleting a room is what ends a phone's leg for sure.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use livekit_api::access_token::VideoGrants;
+use livekit_protocol::{
+    CreateRoomRequest, DeleteRoomRequest, DeleteRoomResponse, ListParticipantsRequest,
+    ListParticipantsResponse, ListRoomsRequest, ListRoomsResponse, Room, participant_info,
+};
+
+use crate::twirp::TwirpError;
+use crate::{Livekit, RoomMetadata, TokenError};
+
+/// One request to the room service may take this long.
+const REQUEST_LIMIT: Duration = Duration::from_secs(10);
+/// The first pause before a deletion is tried again; it doubles.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+
+/// Why a room service request has no result. The same answers as in an outcome's `reason`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RoomsError {
+    /// LiveKit could not be reached, or its answer was lost. May be tried again.
+    #[error("LiveKit cannot be reached: {detail}")]
+    Unreachable {
+        /// One sentence.
+        detail: String,
+    },
+    /// LiveKit refused our API key or secret. A person has to mend that.
+    #[error("LiveKit refused the API key or secret")]
+    Auth,
+    /// LiveKit answered with another error.
+    #[error("LiveKit says {code}: {message}")]
+    Other {
+        /// The Twirp error code.
+        code: String,
+        /// The server's sentence.
+        message: String,
+    },
+}
+
+/// Somebody in a room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Participant {
+    /// Their identity.
+    pub identity: String,
+    /// Is it a phone?
+    pub is_sip: bool,
+    /// Their attributes, `sip.callStatus` among them.
+    pub attributes: HashMap<String, String>,
+}
+
+impl Livekit {
+    /// Makes a room ahead of the first join. (A call's own room is made by joining it: see
+    /// [`JoinToken`](crate::JoinToken).) A room of that name that exists stays as it is.
+    pub async fn create_room(&self, room: &str, metadata: &RoomMetadata) -> Result<(), RoomsError> {
+        let request = CreateRoomRequest {
+            name: room.to_owned(),
+            metadata: serde_json::to_string(metadata).unwrap_or_default(),
+            ..CreateRoomRequest::default()
+        };
+        let grants = VideoGrants { room_create: true, ..VideoGrants::default() };
+        self.ask::<Room>("RoomService/CreateRoom", &request, grants).await.map(drop)
+    }
+
+    /// Deletes a room and with it every leg in it: a phone there gets BYE, or CANCEL while it rings.
+    /// A room that is not there is fine. Tried again, with growing pauses, until it is gone or
+    /// `within` is over: a room that stays is a phone call that goes on.
+    ///
+    /// # Errors
+    /// The last answer. [`RoomsError::Auth`] is not tried again.
+    pub async fn delete_room(&self, room: &str, within: Duration) -> Result<(), RoomsError> {
+        let mut last = RoomsError::Unreachable { detail: "the time was over before an answer".to_owned() };
+        let tries = async {
+            let mut pause = FIRST_PAUSE;
+            loop {
+                match self.delete_room_once(room).await {
+                    Err(error @ RoomsError::Auth) => return Err(error),
+                    Err(error) => last = error,
+                    Ok(()) => return Ok(()),
+                }
+                tokio::time::sleep(pause).await;
+                pause *= 2;
+            }
+        };
+        match tokio::time::timeout(within, tries).await {
+            Ok(done) => done,
+            Err(_) => Err(last),
+        }
+    }
+
+    async fn delete_room_once(&self, room: &str) -> Result<(), RoomsError> {
+        let request = DeleteRoomRequest { room: room.to_owned() };
+        let grants = VideoGrants { room_create: true, ..VideoGrants::default() };
+        match self.ask::<DeleteRoomResponse>("RoomService/DeleteRoom", &request, grants).await {
+            Err(RoomsError::Other { code, .. }) if code == "not_found" => Ok(()),
+            answer => answer.map(drop),
+        }
+    }
+
+    /// The metadata of a room as it stands there, `None` if there is no such room.
+    pub async fn room_metadata(&self, room: &str) -> Result<Option<String>, RoomsError> {
+        let request = ListRoomsRequest { names: vec![room.to_owned()] };
+        let grants = VideoGrants { room_list: true, ..VideoGrants::default() };
+        let reply: ListRoomsResponse = self.ask("RoomService/ListRooms", &request, grants).await?;
+        Ok(reply.rooms.into_iter().find(|found| found.name == room).map(|found| found.metadata))
+    }
+
+    /// Is there such a room?
+    pub async fn room_exists(&self, room: &str) -> Result<bool, RoomsError> {
+        Ok(self.room_metadata(room).await?.is_some())
+    }
+
+    /// Who is in a room; nobody if there is no such room.
+    pub async fn list_participants(&self, room: &str) -> Result<Vec<Participant>, RoomsError> {
+        let request = ListParticipantsRequest { room: room.to_owned() };
+        let grants = VideoGrants { room_admin: true, room: room.to_owned(), ..VideoGrants::default() };
+        let reply: ListParticipantsResponse =
+            match self.ask("RoomService/ListParticipants", &request, grants).await {
+                Err(RoomsError::Other { code, .. }) if code == "not_found" => return Ok(Vec::new()),
+                answer => answer?,
+            };
+        let participants = reply.participants.into_iter().map(|info| Participant {
+            is_sip: info.kind() == participant_info::Kind::Sip,
+            identity: info.identity,
+            attributes: info.attributes,
+        });
+        Ok(participants.collect())
+    }
+
+    async fn ask<Reply: prost::Message + Default>(
+        &self,
+        method: &str,
+        request: &impl prost::Message,
+        grants: VideoGrants,
+    ) -> Result<Reply, RoomsError> {
+        let token = self.request_token(grants)?;
+        Ok(self.twirp(method, request, &token, None, REQUEST_LIMIT).await?)
+    }
+}
+
+impl From<TwirpError> for RoomsError {
+    fn from(error: TwirpError) -> Self {
+        match error {
+            TwirpError::NotSent(detail) | TwirpError::Lost(detail) => Self::Unreachable { detail },
+            TwirpError::Unauthorized => Self::Auth,
+            TwirpError::Refused(refusal) if refusal.code == "permission_denied" => Self::Auth,
+            TwirpError::Refused(refusal) => Self::Other { code: refusal.code, message: refusal.msg },
+        }
+    }
+}
+
+impl From<TokenError> for RoomsError {
+    fn from(error: TokenError) -> Self {
+        Self::Other { code: "token".to_owned(), message: error.to_string() }
+    }
+}

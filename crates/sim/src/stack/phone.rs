@@ -1,0 +1,287 @@
+//! `tools/phone` as child processes, and its control API in types.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::child::{Child, Output};
+use super::livekit_server::{LiveKitServer, end_of, wait_for_200};
+use super::ports::free_tcp_port;
+use super::recording::Recording;
+
+/// `phone sip`: the SIP node, the carrier and the person.
+pub struct Phone {
+    child: Child,
+    control: String,
+    http: reqwest::Client,
+}
+
+impl Phone {
+    pub(super) async fn start(
+        binary: &Path,
+        dir: &Path,
+        redis: &str,
+        livekit: &LiveKitServer,
+    ) -> Result<Self> {
+        let address = format!("127.0.0.1:{}", free_tcp_port()?);
+        let (key, secret) = livekit.credentials();
+        let log = dir.join("phone-sip.log");
+        let mut command = Command::new(binary);
+        command.args(["sip", "--redis", redis, "--livekit", &livekit.url(), "--control", &address]);
+        command.arg("--exit-with-stdin");
+        command.env("LIVEKIT_API_KEY", key).env("LIVEKIT_API_SECRET", secret.expose());
+        let mut child = Child::start("phone sip", command, Output::File(log.clone()))?;
+        let control = format!("http://{address}");
+        wait_for_200(&format!("{control}/health"), Some(&mut child), &log).await?;
+        let http = reqwest::Client::builder().timeout(Duration::from_secs(10)).no_proxy().build()?;
+        Ok(Self { child, control, http })
+    }
+
+    /// Says what a call to `number` (E.164) meets from now on.
+    pub async fn script(&self, number: &str, script: &Script) -> Result<()> {
+        let request = self.http.put(self.url(&["numbers", number])?).json(script);
+        self.send(request).await.map(drop)
+    }
+
+    /// Every dial seen so far, in order.
+    pub async fn calls(&self) -> Result<Vec<Call>> {
+        let reply = self.send(self.http.get(self.url(&["calls"])?)).await?;
+        reply.json().await.context("the phone's list of calls is not as expected")
+    }
+
+    /// The dials of one number so far, in order.
+    pub async fn calls_to(&self, number: &str) -> Result<Vec<Call>> {
+        Ok(self.calls().await?.into_iter().filter(|call| call.number == number).collect())
+    }
+
+    /// Waits until the only call to `number` meets `wanted`, and returns it.
+    ///
+    /// # Errors
+    /// After `within`, with the call as it is then; or at once when the number was dialed twice.
+    pub async fn wait_for(
+        &self,
+        number: &str,
+        within: Duration,
+        wanted: impl Fn(&Call) -> bool,
+    ) -> Result<Call> {
+        let deadline = Instant::now() + within;
+        loop {
+            let calls = self.calls_to(number).await?;
+            match calls.as_slice() {
+                [call] if wanted(call) => return Ok(call.clone()),
+                [_, _, ..] => bail!("dialed more than once: {calls:#?}"),
+                _ if Instant::now() >= deadline => bail!("not as wanted after {within:?}: {calls:#?}"),
+                _ => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
+        }
+    }
+
+    /// What was heard and said in a call.
+    pub async fn recording(&self, call: &str) -> Result<Recording> {
+        let reply = self.send(self.http.get(self.url(&["calls", call, "audio.wav"])?)).await?;
+        Recording::from_wav(&reply.bytes().await?)
+    }
+
+    /// The person hangs up now.
+    pub async fn hang_up(&self, call: &str) -> Result<()> {
+        self.send(self.http.post(self.url(&["calls", call, "hangup"])?)).await.map(drop)
+    }
+
+    /// Somebody calls into `room`, and is answered once another participant's audio is there.
+    pub async fn call_in(&self, from: &str, room: &str, script: &Script) -> Result<Call> {
+        let mut body = serde_json::to_value(script)?;
+        body["from"] = json!(from);
+        body["room"] = json!(room);
+        let reply = self.send(self.http.post(self.url(&["inbound"])?).json(&body)).await?;
+        reply.json().await.context("the phone's call is not as expected")
+    }
+
+    pub(super) fn child(&self) -> &Child {
+        &self.child
+    }
+
+    fn url(&self, path: &[&str]) -> Result<url::Url> {
+        let mut url = url::Url::parse(&self.control)?;
+        url.path_segments_mut().ok().context("no path")?.extend(path);
+        Ok(url)
+    }
+
+    async fn send(&self, request: reqwest::RequestBuilder) -> Result<reqwest::Response> {
+        let reply = request.send().await.context("the phone does not answer")?;
+        let status = reply.status();
+        if status.is_success() {
+            return Ok(reply);
+        }
+        bail!("the phone says {status}: {}", reply.text().await.unwrap_or_default())
+    }
+}
+
+/// Starts `phone redis` and waits until it accepts connections.
+pub(super) async fn start_redis(binary: &Path, dir: &Path) -> Result<(Child, String)> {
+    let address = format!("127.0.0.1:{}", free_tcp_port()?);
+    let log = dir.join("phone-redis.log");
+    let mut command = Command::new(binary);
+    command.args(["redis", "--listen", &address, "--exit-with-stdin"]);
+    let mut child = Child::start("phone redis", command, Output::File(log.clone()))?;
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while tokio::net::TcpStream::connect(&address).await.is_err() {
+        if child.exited().is_some() || Instant::now() >= deadline {
+            bail!("phone redis does not start\n{}", end_of(&log));
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    Ok((child, address))
+}
+
+/// What a person does with a call; every field is optional. `tools/phone/README.md` describes each.
+#[derive(Clone, Debug, Default, Serialize)]
+#[expect(missing_docs, reason = "the phone's own words, described there")]
+pub struct Script {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ring_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub answer_after_ms: Option<u64>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub never_answer: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub no_response: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub no_response_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reject: Option<Reject>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub auth_required: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub say: Vec<Step>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub echo: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hang_up_after_ms: Option<u64>,
+}
+
+/// A SIP answer that ends the dial.
+#[derive(Clone, Debug, Serialize)]
+pub struct Reject {
+    /// 4xx, 5xx or 6xx.
+    pub code: u16,
+    /// The reason phrase.
+    pub text: String,
+}
+
+/// One thing that the person does after the answer; steps run in order.
+#[derive(Clone, Debug, Serialize)]
+#[serde(transparent)]
+pub struct Step(Value);
+
+impl Step {
+    /// Does nothing for a while.
+    pub fn wait(ms: u64) -> Self {
+        Self(json!({ "wait_ms": ms }))
+    }
+
+    /// A sine.
+    pub fn tone(hz: f64, ms: u64, dbfs: f64) -> Self {
+        Self(json!({ "tone_hz": hz, "ms": ms, "dbfs": dbfs }))
+    }
+
+    /// Speech from a file.
+    pub fn wav(path: &Path) -> Self {
+        Self(json!({ "wav": path }))
+    }
+
+    /// Until the far side is heard, at most so long.
+    pub fn wait_for_voice(at_most_ms: u64) -> Self {
+        Self(json!({ "wait_for_voice_ms": at_most_ms }))
+    }
+
+    /// Until the far side has been silent for so long.
+    pub fn wait_for_silence(ms: u64) -> Self {
+        Self(json!({ "wait_for_silence_ms": ms }))
+    }
+
+    /// Presses keys.
+    pub fn dtmf(digits: &str) -> Self {
+        Self(json!({ "dtmf": digits }))
+    }
+
+    /// Hangs up.
+    pub fn hang_up() -> Self {
+        Self(json!({ "hang_up": true }))
+    }
+}
+
+/// A call as the phone saw it. Instants are Unix time in milliseconds, absent until they happened.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Call {
+    /// The phone's own id of it.
+    pub id: String,
+    /// The person's number.
+    pub number: String,
+    /// Who called: the number that was shown.
+    pub from: String,
+    /// The LiveKit room.
+    pub room: String,
+    /// Its identity in the room.
+    pub identity: String,
+    /// `dialing`, `ringing`, `active` or `ended`.
+    pub phase: String,
+    /// When the dial came in.
+    #[serde(rename = "dialed_at")]
+    pub dialed_at_ms: i64,
+    /// When it began to ring.
+    #[serde(rename = "ringing_at")]
+    pub ringing_at_ms: Option<i64>,
+    /// When the person answered.
+    #[serde(rename = "answered_at")]
+    pub answered_at_ms: Option<i64>,
+    /// When it was over.
+    #[serde(rename = "ended_at")]
+    pub ended_at_ms: Option<i64>,
+    /// Who ended it: `callee`, `room`, `max-duration`, `ring-timeout`, `canceled` …
+    #[serde(default)]
+    pub ended_by: String,
+    /// What the dial asked for: the longest ringing.
+    #[serde(default)]
+    pub ringing_timeout_ms: i64,
+    /// What the dial asked for: the longest call, ringing included.
+    #[serde(default)]
+    pub max_call_duration_ms: i64,
+    /// When the far side was first heard.
+    #[serde(rename = "heard_first_voice_at")]
+    pub heard_first_voice_at_ms: Option<i64>,
+    /// When the far side was last heard.
+    #[serde(rename = "heard_last_voice_at")]
+    pub heard_last_voice_at_ms: Option<i64>,
+    /// How long the far side was heard, in all.
+    #[serde(default)]
+    pub heard_voice_ms: i64,
+    /// Keys that the far side pressed.
+    #[serde(default)]
+    pub dtmf_heard: String,
+    /// Has the person done everything that the script says?
+    #[serde(default)]
+    pub script_done: bool,
+    /// Opus packets from the room.
+    #[serde(default)]
+    pub packets_received: i64,
+    /// Gaps in them.
+    #[serde(default)]
+    pub packets_lost: i64,
+}
+
+impl Call {
+    /// Was it answered?
+    pub fn is_answered(&self) -> bool {
+        self.answered_at_ms.is_some()
+    }
+
+    /// Is it over?
+    pub fn is_over(&self) -> bool {
+        self.ended_at_ms.is_some()
+    }
+}

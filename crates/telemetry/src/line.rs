@@ -1,0 +1,124 @@
+//! One line a fact: a title that never changes, and what is particular about this one.
+
+use calls::fact::{Fact, Speaker};
+use tracing::Level;
+
+/// A fact as a line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// How loud.
+    pub level: Level,
+    /// The same words for the same kind of fact.
+    pub title: &'static str,
+    /// What is particular about this one; may be empty.
+    pub detail: String,
+}
+
+/// Puts a fact into words. Phone numbers are masked; transcripts are in it only if `words` allows them.
+/// One arm a fact: a new fact does not compile until it has its line.
+pub fn line(fact: &Fact, words: bool) -> Line {
+    let (level, title, detail) = match fact {
+        Fact::MessageAccepted { call_id, to, country } => {
+            (Level::INFO, "message accepted", format!("call {call_id} to {to} ({country})"))
+        }
+        Fact::MessageRefused { code, path, detail } => {
+            let path = path.as_ref().map(|path| format!(" at {path}")).unwrap_or_default();
+            (Level::WARN, "message refused", format!("{code}{path}: {detail}"))
+        }
+        Fact::DuplicateMessage => {
+            (Level::WARN, "duplicate message", "this call was taken up before; not dialed".into())
+        }
+        Fact::DeliveredAgain => (Level::INFO, "delivered again", "goes on where its folder stands".into()),
+        Fact::AttemptClaimed { attempt } => (Level::INFO, "attempt claimed", format!("number {attempt}")),
+        Fact::TaskLaunched { task } => (Level::INFO, "task launched", task.clone()),
+        Fact::TryAgain { detail } => (Level::WARN, "try again", detail.clone()),
+        Fact::JobTaken { country, to, room } => {
+            let to = to.as_ref().map(|to| format!("{to} ")).unwrap_or_default();
+            (Level::INFO, "job taken", format!("{to}({country}), room {room}"))
+        }
+        Fact::AgentCreated { agent_call_id, took_ms } => {
+            (Level::INFO, "agent created", format!("{agent_call_id} in {took_ms} ms"))
+        }
+        Fact::AgentAskedToWait { status, wait_ms } => {
+            (Level::WARN, "agent asks to wait", format!("HTTP {status}, {wait_ms} ms"))
+        }
+        Fact::AgentCreateFailed { detail } => (Level::ERROR, "no agent", detail.clone()),
+        Fact::RoomJoined { took_ms } => (Level::INFO, "room joined", format!("in {took_ms} ms")),
+        Fact::RoomJoinFailed { detail } => (Level::ERROR, "room not joined", detail.clone()),
+        Fact::WaitingForCaller { room } => (Level::INFO, "waiting for a caller", format!("in room {room}")),
+        Fact::DialClaimed => (Level::INFO, "dial claimed", "this task alone may ring".into()),
+        Fact::Duplicate { detail } => (Level::WARN, "duplicate", detail.clone()),
+        Fact::DialClaimFailed { detail } => (Level::ERROR, "no dial claim", detail.clone()),
+        Fact::Dialing { to, trunk, ring_seconds, .. } => {
+            (Level::INFO, "dialing", format!("{to} over {trunk}, ringing up to {ring_seconds} s"))
+        }
+        Fact::DialNotSent { detail } => (Level::ERROR, "dial not sent", detail.clone()),
+        Fact::Ringing { after_ms } => (Level::INFO, "ringing", format!("after {after_ms} ms")),
+        Fact::DialReplyLost { detail } => {
+            (Level::WARN, "dial reply lost", format!("{detail}; the room will tell"))
+        }
+        Fact::DialFailed { sip_status, detail } => {
+            let status = sip_status.map(|code| format!("SIP {code}: ")).unwrap_or_default();
+            (Level::WARN, "dial failed", format!("{status}{detail}"))
+        }
+        Fact::CallerJoined { identity } => (Level::INFO, "caller joined", identity.clone()),
+        Fact::Answered { after_ms } => {
+            (Level::INFO, "answered", format!("after {:.1} s", ms_to_s(*after_ms)))
+        }
+        Fact::AgentConnected { took_ms } => (Level::INFO, "agent connected", format!("in {took_ms} ms")),
+        Fact::AgentStarted => (Level::DEBUG, "agent started", String::new()),
+        Fact::BridgeActive => (Level::INFO, "bridge active", "sound flows both ways".into()),
+        Fact::FirstAgentAudio { after_answer_ms } => {
+            (Level::INFO, "first agent audio", format!("{after_answer_ms} ms after the answer"))
+        }
+        Fact::AgentState { state } => (Level::DEBUG, "agent state", state.clone()),
+        Fact::Said { by, text } => {
+            let title = match by {
+                Speaker::Callee => "callee said",
+                Speaker::Agent => "agent said",
+            };
+            (
+                Level::INFO,
+                title,
+                if words { text.clone() } else { format!("{} characters", text.chars().count()) },
+            )
+        }
+        Fact::BargeIn { dropped_ms } => {
+            (Level::INFO, "barge-in", format!("{dropped_ms} ms of queued speech thrown away"))
+        }
+        Fact::AgentMessageIgnored { detail } => (Level::WARN, "agent message ignored", detail.clone()),
+        Fact::Dtmf { .. } => (Level::INFO, "key pressed", String::new()),
+        Fact::RoomReconnecting => (Level::WARN, "room reconnecting", "sound goes on meanwhile".into()),
+        Fact::RoomResumed => (Level::INFO, "room resumed", String::new()),
+        Fact::AgentHangUp { detail } => (Level::INFO, "agent hangs up", detail.clone()),
+        Fact::AgentClosed { clean, detail } => {
+            (if *clean { Level::INFO } else { Level::ERROR }, "agent closed", detail.clone())
+        }
+        Fact::PlayingOut { queued_ms } => (Level::INFO, "last words", format!("{queued_ms} ms to play")),
+        Fact::CalleeGone { detail } => (Level::INFO, "callee gone", detail.clone()),
+        Fact::RoomLost { detail } => (Level::ERROR, "room lost", detail.clone()),
+        Fact::MaxDuration => (Level::WARN, "longest call over", String::new()),
+        Fact::Draining => (Level::WARN, "told to stop", String::new()),
+        Fact::Ending { outcome, reason, end_reason } => {
+            let why = end_reason.map(|why| why.to_string()).or_else(|| reason.clone()).unwrap_or_default();
+            (Level::INFO, "call ends", format!("{outcome}: {why}"))
+        }
+        Fact::RoomDeleted { took_ms } => {
+            (Level::INFO, "room deleted", format!("in {took_ms} ms; nothing is left of it"))
+        }
+        Fact::RoomDeleteFailed { detail } => (Level::ERROR, "room not deleted", detail.clone()),
+        Fact::OutcomeWritten => (Level::INFO, "outcome written", String::new()),
+        Fact::OutcomeNotWritten { detail } => (Level::ERROR, "outcome not written", detail.clone()),
+        Fact::SoundTotals { callee_audio_seconds, agent_audio_seconds } => (
+            Level::INFO,
+            "sound",
+            format!("callee {callee_audio_seconds:.1} s, agent {agent_audio_seconds:.1} s"),
+        ),
+        Fact::Ignored { detail } => (Level::DEBUG, "ignored", detail.clone()),
+    };
+    Line { level, title, detail }
+}
+
+fn ms_to_s(ms: u64) -> f64 {
+    ms as f64 / 1000.0
+}
