@@ -50,7 +50,7 @@ pub async fn run(asked: Asked) -> Result<bool> {
     };
     screen.title("Outbound Call Gateway", "a demo on this machine alone");
 
-    let run_dir = asked.calls.join(Timestamp::now().strftime("%Y%m%d-%H%M%S").to_string());
+    let run_dir = new_run_dir(&asked.calls)?;
     let stack_dir = run_dir.join("stack");
     let stack =
         Stack::start(&asked.binaries, StackConfig { dir: Some(stack_dir.clone()), ..StackConfig::default() })
@@ -89,25 +89,46 @@ pub async fn run(asked: Asked) -> Result<bool> {
         all_as_scripted &= as_scripted;
     }
 
-    screen.heading("in short");
-    let nothing_left = stack.wait_until_empty(Duration::from_secs(2)).await;
-    if let Err(error) = &nothing_left {
-        screen.check(false, &error.to_string());
-        all_as_scripted = false;
+    if !finished.is_empty() {
+        screen.heading("in short");
     }
     for call in &finished {
         verdict::summary(call, &run_dir, &mut screen);
     }
+    if let Err(error) = stack.wait_until_empty(Duration::from_secs(2)).await {
+        screen.check(false, &error.to_string());
+        all_as_scripted = false;
+    }
     drop(stack);
-    let (tone, end) = match all_as_scripted {
-        true => (Tone::Good, "everything went as scripted, and nothing is left running"),
-        false => (Tone::Bad, "not everything went as scripted"),
-    };
-    screen.end(tone, end);
-    if !all_as_scripted {
-        screen.end(Tone::Dim, &format!("logs: {}", stack_dir.display()));
+    match (all_as_scripted, finished.is_empty()) {
+        (true, _) => screen.end(Tone::Good, "everything went as scripted, and nothing is left running"),
+        (false, false) => {
+            screen.end(Tone::Bad, "not everything went as scripted");
+            screen.end(Tone::Dim, &format!("logs: {}", shown(&stack_dir)));
+        }
+        (false, true) => {
+            let end =
+                "no call: the message can be sent again as it is once the cause is mended, with the same id";
+            screen.end(Tone::Warning, end);
+        }
     }
     Ok(all_as_scripted)
+}
+
+/// A directory of this run's own: call folders never forget, and the same message again would be a duplicate.
+fn new_run_dir(calls: &Path) -> Result<PathBuf> {
+    let failed = || format!("cannot create a directory in {}", calls.display());
+    std::fs::create_dir_all(calls).with_context(failed)?;
+    let now = Timestamp::now().strftime("%Y%m%d-%H%M%S").to_string();
+    let mut names = std::iter::once(now.clone()).chain((2..).map(|n| format!("{now}-{n}")));
+    loop {
+        let dir = calls.join(names.next().unwrap_or_default());
+        match std::fs::create_dir(&dir) {
+            Ok(()) => return Ok(dir),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error).with_context(failed),
+        }
+    }
 }
 
 fn json_files(directory: &Path) -> Result<Vec<PathBuf>> {

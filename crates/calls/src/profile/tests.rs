@@ -186,6 +186,10 @@ fn a_broken_profile_harms_its_own_country_only() {
     let profiles = Profiles::new([prefixed("US", &["+1"]), named]).unwrap();
     assert_eq!(country_of(&profiles, "+12045550123"), Some("broken"));
     assert_eq!(country_of(&profiles, "+14165550123"), Some("US"));
+    // One that names another's very prefix takes nothing from the one that works.
+    let same = read(&with(with(least("CA"), "/prefixes", json!(["+1"])), "/v", json!(2)));
+    let profiles = Profiles::new([prefixed("US", &["+1"]), same]).unwrap();
+    assert_eq!(country_of(&profiles, "+12025550123"), Some("US"));
 }
 
 #[test]

@@ -36,8 +36,7 @@ fn conversation(call: &Finished) -> Checks {
     let turns = call.agent.as_ref().map_or(0, |agent| agent.callee_turns);
     let clears = call.agent.as_ref().map_or(0, |agent| agent.clears_sent);
     let agent_end = call.agent.as_ref().and_then(|agent| agent.end_reason);
-    let goodbye_s = crate::ultravox::speech::pcm("agent-goodbye", Recording::RATE)
-        .map_or(f64::MAX, |pcm| pcm.len() as f64 / f64::from(Recording::RATE.hz()));
+    let (goodbye, last_words) = (goodbye_seconds(), last_words_seconds(call));
     vec![
         (call.exit.success(), "bridge-task ended with exit code 0".into()),
         (call.phone.len() == 1, format!("the phone rang {}", times(call.phone.len()))),
@@ -52,8 +51,8 @@ fn conversation(call: &Finished) -> Checks {
             format!("the callee interrupted the agent {}", times(outcome.barge_ins as usize)),
         ),
         (
-            last_heard_seconds(call) > goodbye_s * 0.9,
-            format!("the goodbye was heard in full ({:.1} s)", last_heard_seconds(call)),
+            (last_words - goodbye).abs() < 0.2,
+            format!("the goodbye was heard in full: {last_words:.1} s of {goodbye:.1} s"),
         ),
         (
             outcome.end_reason == Some(EndReason::AgentHangup) && agent_end == Some(AgentEnd::AgentHangup),
@@ -139,10 +138,19 @@ fn barge_in_tail(recording: &Recording) -> Option<f64> {
     interrupted.next()
 }
 
-/// The last thing that the phone heard, pauses within a sentence included.
-fn last_heard_seconds(call: &Finished) -> f64 {
-    let stretches = call.recording.as_ref().map(|recording| Recording::stretches(&recording.heard, 0.6));
-    stretches.and_then(|stretches| stretches.last().map(|(from, to)| to - from)).unwrap_or_default()
+/// How long the goodbye is, as a phone would measure it.
+fn goodbye_seconds() -> f64 {
+    crate::ultravox::speech::pcm("agent-goodbye", Recording::RATE)
+        .map_or(f64::INFINITY, |pcm| last_stretch(&pcm))
+}
+
+fn last_words_seconds(call: &Finished) -> f64 {
+    call.recording.as_ref().map_or(0.0, |recording| last_stretch(&recording.heard))
+}
+
+/// The last thing said in `pcm`, pauses within a sentence included.
+fn last_stretch(pcm: &[i16]) -> f64 {
+    Recording::stretches(pcm, 0.6).last().map_or(0.0, |(from, to)| to - from)
 }
 
 fn times(count: usize) -> String {
