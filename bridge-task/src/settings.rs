@@ -29,6 +29,7 @@ pub struct Settings {
 
 impl Settings {
     /// Reads the process's environment.
+    #[expect(clippy::disallowed_methods, reason = "where this binary reads its environment")]
     pub fn read(cli: &Cli) -> anyhow::Result<Self> {
         let mut variables = dot_env(Path::new(".env"))?;
         variables.extend(std::env::vars());

@@ -1,5 +1,6 @@
 //! Creating an agent's call, against a small server that answers as it is told.
 #![allow(clippy::unwrap_used)]
+#![expect(clippy::disallowed_methods, reason = "a real server's Retry-After is compared with the real clock")]
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};

@@ -1,5 +1,9 @@
 //! The call folder over a directory, and over a store that misbehaves as object stores do.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test that starts itself as a process tells it where the folder is"
+)]
 
 mod flaky;
 

@@ -1,6 +1,7 @@
 //! Against a real livekit-server. `LIVEKIT_SERVER` names its binary; without it these tests are
 //! skipped, and say so, but on CI (`CI` set) a missing server is a failure.
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
+#![expect(clippy::disallowed_methods, reason = "the test is told where the server is")]
 
 use std::collections::HashMap;
 use std::net::TcpListener;

@@ -65,12 +65,14 @@ async fn run(asked: Demo) -> anyhow::Result<bool> {
         binaries: Binaries::find(environment)?,
         colours: std::io::stdout().is_terminal() && environment("NO_COLOR").is_none_or(|set| set.is_empty()),
     };
-    tokio::select! {
-        ended = demo::run(asked) => ended,
-        _ = tokio::signal::ctrl_c() => Ok(false),
-        _ = terminate.recv() => Ok(false),
-        _ = hang_up.recv() => Ok(false),
-    }
+    let ended = tokio::select! {
+        ended = demo::run(asked) => return ended,
+        _ = tokio::signal::ctrl_c() => "interrupted",
+        _ = terminate.recv() => "told to stop",
+        _ = hang_up.recv() => "the terminal is gone",
+    };
+    complain(&anyhow::anyhow!("{ended}; everything that was started has been ended"));
+    Ok(false)
 }
 
 #[expect(clippy::disallowed_methods, reason = "where this binary reads its environment")]

@@ -57,10 +57,7 @@ pub fn line(fact: &Fact, words: bool) -> Line {
         Fact::DialReplyLost { detail } => {
             (Level::WARN, "dial reply lost", format!("{detail}; the room will tell"))
         }
-        Fact::DialFailed { sip_status, detail } => {
-            let status = sip_status.map(|code| format!("SIP {code}: ")).unwrap_or_default();
-            (Level::WARN, "dial failed", format!("{status}{detail}"))
-        }
+        Fact::DialFailed { detail, .. } => (Level::WARN, "dial failed", detail.clone()),
         Fact::CallerJoined { identity } => (Level::INFO, "caller joined", identity.clone()),
         Fact::Answered { after_ms } => {
             (Level::INFO, "answered", format!("after {:.1} s", ms_to_s(*after_ms)))

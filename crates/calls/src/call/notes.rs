@@ -1,5 +1,6 @@
 //! News becomes facts, whatever the state; facts that happen once a call are recorded by the steps.
 
+use super::state::State;
 use super::{AgentEvent, Call, Input, LegEvent, RoomEvent};
 use crate::fact::Fact;
 use crate::plan::Leg;
@@ -7,6 +8,8 @@ use crate::plan::Leg;
 impl Call {
     pub(super) fn note(&mut self, input: &Input) {
         let fact = match input {
+            // Our own deletion ends our own session: no news.
+            Input::Room(RoomEvent::Lost { .. }) if self.is_tidying_up() => None,
             Input::Room(event) => room_fact(event),
             Input::Agent(event) => agent_fact(event),
             Input::Leg(event) => self.leg_fact(event),
@@ -18,6 +21,10 @@ impl Call {
         if let Some(fact) = fact {
             self.record(fact);
         }
+    }
+
+    fn is_tidying_up(&self) -> bool {
+        matches!(self.state, State::Closing(_) | State::Storing { .. } | State::Over)
     }
 
     fn leg_fact(&self, event: &LegEvent) -> Option<Fact> {
