@@ -315,7 +315,7 @@ impl Call {
         let state = State::first(plan, claim_by, now);
         let mut call = Self { plan: plan.clone(), state, effects: VecDeque::new() };
         let to = match &plan.leg {
-            Leg::Outbound { to } => Some(to.clone()),
+            Leg::Outbound { to } => Some(to.masked()),
             Leg::Inbound => None,
         };
         let outbound = to.is_some();

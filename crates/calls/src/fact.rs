@@ -3,17 +3,17 @@
 use serde::{Deserialize, Serialize};
 
 use crate::outcome::{EndReason, OutcomeKind};
-use crate::phone::PhoneNumber;
+use crate::phone::MaskedNumber;
 
 /// Something that happened in the life of a call. Times are the recorder's; durations are in the fact.
-/// Nothing secret is ever in one; phone numbers are masked wherever they are shown.
+/// Nothing secret is ever in one, and no number that could be dialed: that stands in the job alone.
 #[expect(missing_docs, reason = "the variants are documented; their fields carry their unit in their name")]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "fact", rename_all = "kebab-case", rename_all_fields = "camelCase")]
 pub enum Fact {
     // ── routing
     /// A message was read and may be dialed.
-    MessageAccepted { call_id: String, to: PhoneNumber, country: String },
+    MessageAccepted { call_id: String, to: MaskedNumber, country: String },
     /// A message can never work.
     MessageRefused { code: String, path: Option<String>, detail: String },
     /// The identity's folder was there already: another message of the same call.
@@ -29,7 +29,7 @@ pub enum Fact {
 
     // ── the task, before the dial
     /// A task took the job up.
-    JobTaken { country: String, to: Option<PhoneNumber>, room: String },
+    JobTaken { country: String, to: Option<MaskedNumber>, room: String },
     /// The agent's call exists.
     AgentCreated { agent_call_id: String, took_ms: u64 },
     /// The vendor asked us to wait before asking again.
@@ -51,7 +51,7 @@ pub enum Fact {
 
     // ── the dial
     /// The dial request leaves now.
-    Dialing { to: PhoneNumber, trunk: String, caller_id: String, ring_seconds: u32 },
+    Dialing { to: MaskedNumber, trunk: String, ring_seconds: u32 },
     /// The dial was not sent, nothing rang.
     DialNotSent { detail: String },
     /// The phone rings.

@@ -44,16 +44,33 @@ impl PhoneNumber {
 
     /// The number for logs and people: `+5511•••••5678`. The first five characters and the last four stay;
     /// a short number loses more of its head, so that at least three digits are always hidden.
-    pub fn masked(&self) -> String {
+    pub fn masked(&self) -> MaskedNumber {
         let len = self.0.len();
         let head = len.saturating_sub(7).clamp(1, 5);
         let tail = len.saturating_sub(4).max(head + 3).min(len);
-        format!("{}{}{}", &self.0[..head], "•".repeat(tail - head), &self.0[tail..])
+        MaskedNumber(format!("{}{}{}", &self.0[..head], "•".repeat(tail - head), &self.0[tail..]))
     }
 
     /// SHA-256 of the E.164 text as 64 hex digits, for finding a person's calls without storing the number.
     pub fn sha256(&self) -> String {
         Sha256::digest(self.0.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+/// A number that cannot be dialed any more: what facts hold, and what stands where people read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct MaskedNumber(String);
+
+impl fmt::Display for MaskedNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl From<MaskedNumber> for String {
+    fn from(number: MaskedNumber) -> Self {
+        number.0
     }
 }
 
@@ -125,13 +142,13 @@ impl From<PhoneNumber> for String {
 
 impl fmt::Display for PhoneNumber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.masked())
+        self.masked().fmt(f)
     }
 }
 
 impl fmt::Debug for PhoneNumber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.masked())
+        self.masked().fmt(f)
     }
 }
 
@@ -190,7 +207,7 @@ mod tests {
         assert_eq!(number.to_string(), "+5511•••••9999");
         assert_eq!(format!("{:?}", Some(&number)), "Some(+5511•••••9999)");
         let short = PhoneNumber::try_from("+2902158".to_owned()).unwrap();
-        assert_eq!(short.masked(), "+•••2158");
+        assert_eq!(short.masked().to_string(), "+•••2158");
     }
 
     #[test]
@@ -220,7 +237,7 @@ mod tests {
                 let e164 = number.as_e164().to_owned();
                 prop_assert!(e164.len() <= 16 && e164.starts_with('+'));
                 prop_assert!(e164[1..].bytes().all(|b| b.is_ascii_digit()));
-                prop_assert!(number.masked().matches('•').count() >= 1);
+                prop_assert!(number.masked().to_string().matches('•').count() >= 1);
                 prop_assert_eq!(PhoneNumber::try_from(e164).unwrap(), number);
             }
         }

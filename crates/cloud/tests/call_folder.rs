@@ -14,6 +14,7 @@ use std::time::Duration;
 use calls::fact::Fact;
 use calls::ids::{AttemptId, CallKey, Nonce};
 use calls::outcome::Outcome;
+use calls::phone::PhoneNumber;
 use calls::plan::CallPlan;
 use cloud::call_folder::documents::{Back, ByDay, DialClaim, Follow, Job, Launched, Message, Next, Open, V};
 use cloud::call_folder::{CallFolders, Claimed, FactsWriter, Recording, StoreError, draw_nonce, paths};
@@ -386,7 +387,7 @@ async fn the_pointer_by_day_has_no_number_in_it() {
         at: at(),
         call_id: "c".to_owned(),
         country: "BR".to_owned(),
-        masked_number: Some("+5511•••••5678".to_owned()),
+        masked_number: Some(PhoneNumber::try_from("+5511987655678".to_owned()).unwrap().masked()),
         number_sha256: Some("00".to_owned()),
         campaign_id: None,
         customer_id: None,

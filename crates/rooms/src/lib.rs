@@ -3,6 +3,7 @@
 //! [`Livekit`] is one LiveKit project: where it is, and how requests to it are signed. Joining a room
 //! and its media belong to `room-client`, which is given a [`token`] made here.
 
+mod last_look;
 mod rooms;
 mod sip;
 mod token;

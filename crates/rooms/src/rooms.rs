@@ -135,14 +135,16 @@ impl Livekit {
         grants: VideoGrants,
     ) -> Result<Reply, RoomsError> {
         let token = self.request_token(grants)?;
-        Ok(self.twirp(method, request, &token, None, REQUEST_LIMIT).await?)
+        Ok(self.twirp(method, request.encode_to_vec(), &token, None, REQUEST_LIMIT).await?)
     }
 }
 
 impl From<TwirpError> for RoomsError {
     fn from(error: TwirpError) -> Self {
         match error {
-            TwirpError::NotSent(detail) | TwirpError::Lost(detail) => Self::Unreachable { detail },
+            TwirpError::NotSent(detail) | TwirpError::TooLate(detail) | TwirpError::Lost(detail) => {
+                Self::Unreachable { detail }
+            }
             TwirpError::Unauthorized => Self::Auth,
             TwirpError::Refused(refusal) if refusal.code == "permission_denied" => Self::Auth,
             TwirpError::Refused(refusal) => Self::Other { code: refusal.code, message: refusal.msg },

@@ -8,8 +8,10 @@ use calls::secret::Secret;
 use calls::sip_outcome::{DialFailure, NotSent};
 use jiff::Timestamp;
 use livekit_protocol::{CreateSipParticipantRequest, SipParticipantInfo};
+use prost::Message as _;
 
 use crate::Livekit;
+use crate::last_look::{LastLook, TooLate};
 use crate::twirp::{Refusal, TwirpError};
 
 /// What the server may need beyond the ring time to say how the dial went.
@@ -87,7 +89,7 @@ fn on_the_wire(duration: Duration) -> pbjson_types::Duration {
 impl Livekit {
     /// Dials and waits until the callee answers or the dial fails. Sent once, never again, whatever
     /// happens. `token` is [`Livekit::dial_token`]'s, made before the permission to ring was taken;
-    /// `now` is looked at right before the request leaves, and after `invite_by` it does not.
+    /// `now` is looked at when the request could leave, connected, and after `invite_by` it does not.
     ///
     /// Dropping the future does not take the dial back: once sent, only deleting the room does.
     ///
@@ -99,22 +101,20 @@ impl Livekit {
         request: &DialRequest,
         token: &Secret,
         invite_by: Timestamp,
-        now: impl Fn() -> Timestamp,
+        now: impl Fn() -> Timestamp + Clone + Send + Sync + Unpin + 'static,
     ) -> Result<Dialed, DialFailure> {
-        let wire = request.to_wire();
+        let may_leave = move || now() < invite_by;
+        let body = LastLook::body(request.to_wire().encode_to_vec(), may_leave.clone());
         let server_limit = request.ring + AFTER_RINGING;
         let sent = self.twirp::<SipParticipantInfo>(
             "SIP/CreateSIPParticipant",
-            &wire,
+            body,
             token,
             Some(server_limit),
             server_limit + AFTER_SERVER_LIMIT,
         );
-        if now() >= invite_by {
-            return Err(DialFailure::NotSent {
-                cause: NotSent::TooLate,
-                detail: "the permission to ring ran out before the dial could leave".to_owned(),
-            });
+        if !may_leave() {
+            return Err(dial_failure(TwirpError::TooLate(TooLate.to_string())));
         }
         match sent.await {
             Ok(info) => Ok(Dialed { identity: info.participant_identity, sip_call_id: info.sip_call_id }),
@@ -126,6 +126,7 @@ impl Livekit {
 fn dial_failure(error: TwirpError) -> DialFailure {
     match error {
         TwirpError::NotSent(detail) => DialFailure::NotSent { cause: NotSent::Unreachable, detail },
+        TwirpError::TooLate(detail) => DialFailure::NotSent { cause: NotSent::TooLate, detail },
         TwirpError::Lost(detail) => DialFailure::ReplyLost { detail },
         TwirpError::Unauthorized => DialFailure::Server {
             code: "unauthenticated".to_owned(),

@@ -16,6 +16,7 @@ use reqwest::header::CONTENT_TYPE;
 use serde::Deserialize;
 
 use crate::Livekit;
+use crate::last_look::TooLate;
 
 /// The longest reply that is read. The longest we expect is a list of the participants of one call.
 const MAX_REPLY_BYTES: usize = 1 << 20;
@@ -25,6 +26,8 @@ const MAX_REPLY_BYTES: usize = 1 << 20;
 pub(crate) enum TwirpError {
     /// No connection came about: the server has not seen the request.
     NotSent(String),
+    /// The connection stood too late, so the request was not sent on it.
+    TooLate(String),
     /// The server refused our key, secret or token.
     Unauthorized,
     /// The server answered with an error.
@@ -44,12 +47,12 @@ pub(crate) struct Refusal {
 }
 
 impl Livekit {
-    /// Sends one request and reads its reply. `server_limit` is what the server is told to keep to,
-    /// `within` our own limit for all of it.
+    /// Sends one request, its `body` encoded, and reads its reply. `server_limit` is what the server is told
+    /// to keep to, `within` our own limit for all of it.
     pub(crate) async fn twirp<Reply: prost::Message + Default>(
         &self,
         method: &str,
-        body: &impl prost::Message,
+        body: impl Into<reqwest::Body>,
         token: &Secret,
         server_limit: Option<Duration>,
         within: Duration,
@@ -61,7 +64,7 @@ impl Livekit {
             .post(url)
             .bearer_auth(token.expose())
             .header(CONTENT_TYPE, "application/protobuf")
-            .body(body.encode_to_vec())
+            .body(body)
             .timeout(within);
         if let Some(limit) = server_limit {
             request = request.header("X-Twirp-Timeout-Ms", limit.as_millis().to_string());
@@ -104,7 +107,9 @@ fn refusal(status: StatusCode, body: &[u8]) -> TwirpError {
 
 fn not_sent_or_lost(error: &reqwest::Error) -> TwirpError {
     let detail = in_one_line(error);
-    if error.is_connect() || error.is_builder() {
+    if causes(error).any(|cause| cause.is::<TooLate>()) {
+        TwirpError::TooLate(TooLate.to_string())
+    } else if error.is_connect() || error.is_builder() {
         TwirpError::NotSent(detail)
     } else {
         TwirpError::Lost(detail)
@@ -112,16 +117,18 @@ fn not_sent_or_lost(error: &reqwest::Error) -> TwirpError {
 }
 
 /// An error and its causes in one line; the outermost alone rarely says what happened.
-pub(crate) fn in_one_line(error: &dyn Error) -> String {
+pub(crate) fn in_one_line(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        let inner_text = inner.to_string();
-        if !text.contains(&inner_text) {
+    for cause in causes(error) {
+        let cause = cause.to_string();
+        if !text.contains(&cause) {
             text.push_str(": ");
-            text.push_str(&inner_text);
+            text.push_str(&cause);
         }
-        cause = inner.source();
     }
     text
+}
+
+fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(error.source(), |cause: &&'a (dyn Error + 'static)| (*cause).source())
 }

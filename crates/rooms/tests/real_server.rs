@@ -193,7 +193,7 @@ async fn after_invite_by_nothing_is_sent() {
     let livekit = livekit(&format!("http://{}", listener.local_addr().unwrap()), SECRET);
     let invite_by = Timestamp::now() + Duration::from_secs(30);
     let token = livekit.dial_token(invite_by).unwrap();
-    let failure = livekit.dial(&request(), &token, invite_by, || invite_by).await.unwrap_err();
+    let failure = livekit.dial(&request(), &token, invite_by, move || invite_by).await.unwrap_err();
     assert!(matches!(failure, DialFailure::NotSent { cause: NotSent::TooLate, .. }), "{failure:?}");
     assert!(listener.accept().is_err(), "nobody connected");
 }

@@ -48,9 +48,8 @@ impl Call {
     fn dialing_fact(&self) -> Option<Fact> {
         let Leg::Outbound { to } = &self.plan.leg else { return None };
         Some(Fact::Dialing {
-            to: to.clone(),
+            to: to.masked(),
             trunk: self.plan.profile.livekit.trunk_id.clone(),
-            caller_id: self.plan.profile.livekit.caller_id.clone(),
             ring_seconds: self.plan.profile.dial.ring_seconds,
         })
     }

@@ -189,7 +189,7 @@ impl Routing {
             }
             if let Leg::Outbound { to } = &plan.leg {
                 let (call_id, country) = (plan.call_id.clone(), plan.profile.country.clone());
-                self.record(Fact::MessageAccepted { call_id, to: to.clone(), country });
+                self.record(Fact::MessageAccepted { call_id, to: to.masked(), country });
             }
         }
         self.want(Effect::PutOpen(self.attempt()));

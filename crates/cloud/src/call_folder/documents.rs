@@ -7,6 +7,7 @@ use std::str::FromStr;
 
 use calls::ids::{CallKey, Nonce};
 use calls::outcome::Outcome;
+use calls::phone::MaskedNumber;
 use calls::plan::CallPlan;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -221,7 +222,7 @@ pub struct ByDay {
     pub country: String,
     /// `+5511•••••5678`; none for a call that comes in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub masked_number: Option<String>,
+    pub masked_number: Option<MaskedNumber>,
     /// SHA-256 of the E.164 number, hex.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub number_sha256: Option<String>,

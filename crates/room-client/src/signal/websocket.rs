@@ -1,7 +1,7 @@
 //! The websocket that carries LiveKit's signalling: tokio-tungstenite over rustls with the system's
 //! certificates (`SSL_CERT_FILE` and `SSL_CERT_DIR` are honoured).
 
-use std::sync::{Arc, Once, OnceLock};
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use futures_util::stream::{SplitSink, SplitStream};
@@ -9,13 +9,12 @@ use futures_util::{SinkExt, StreamExt};
 use livekit_net::{
     Header, HttpClient, HttpMethod, HttpResponse, TransportError, WsClient, WsConnectResult, WsConnection,
 };
-use rustls::{ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
 use tokio::sync::Mutex;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue};
 use tokio_tungstenite::tungstenite::{Error, Message};
-use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
 type Stream = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
@@ -46,12 +45,7 @@ impl WsClient for Client {
             value.set_sensitive(true);
             request.headers_mut().insert(name, value);
         }
-        let connector = match request.uri().scheme_str() {
-            Some("wss") => Connector::Rustls(tls()?),
-            _ => Connector::Plain,
-        };
-        let connecting =
-            tokio_tungstenite::connect_async_tls_with_config(request, None, true, Some(connector));
+        let connecting = tokio_tungstenite::connect_async_with_config(request, None, true);
         let (stream, _response) = tokio::time::timeout(Duration::from_millis(timeout_ms), connecting)
             .await
             .map_err(|_| TransportError::Timeout)?
@@ -108,28 +102,6 @@ impl HttpClient for NoHttp {
     ) -> Result<HttpResponse, TransportError> {
         Err(TransportError::Other("no HTTP from the signalling client".to_owned()))
     }
-}
-
-/// The TLS settings, made once: reading the system's certificates takes milliseconds.
-fn tls() -> Result<Arc<ClientConfig>, TransportError> {
-    static CONFIG: OnceLock<Arc<ClientConfig>> = OnceLock::new();
-    if let Some(config) = CONFIG.get() {
-        return Ok(config.clone());
-    }
-    let found = rustls_native_certs::load_native_certs();
-    let mut roots = RootCertStore::empty();
-    let (usable, _unusable) = roots.add_parsable_certificates(found.certs);
-    if usable == 0 {
-        let why = found.errors.first().map(|e| format!(" ({e})")).unwrap_or_default();
-        return Err(TransportError::Other(format!("the system has no CA certificates for TLS{why}")));
-    }
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|e| TransportError::Other(e.to_string()))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(CONFIG.get_or_init(|| Arc::new(config)).clone())
 }
 
 fn transport_error(error: Error) -> TransportError {

@@ -4,8 +4,9 @@ use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use calls::secret::Secret;
 use livekit_api::access_token::{AccessToken, VideoGrants};
-use livekit_api::services::room::RoomClient;
+use rooms::Livekit;
 
 const KEY: &str = "test";
 
@@ -39,6 +40,8 @@ impl Server {
             eprintln!("SKIPPED: set LIVEKIT_SERVER to a livekit-server binary to run this test");
             return None;
         };
+        // Installed already by another test of this process, or now.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let port = free_tcp_port();
         let path = match media {
             Media::Udp => format!("udp_port: {}\n  tcp_port: 0", free_udp_port()),
@@ -73,10 +76,7 @@ impl Server {
     }
 
     pub async fn delete_room(&self, room: &str) {
-        RoomClient::with_api_key(&format!("http://{}", self.address), KEY, &secret())
-            .delete_room(room)
-            .await
-            .expect("deleted");
+        self.livekit().delete_room(room, Duration::from_secs(5)).await.expect("deleted");
     }
 
     /// Ends the server as a crash would.
@@ -91,13 +91,14 @@ impl Server {
         assert!(status.expect("kill(1) is there").success());
     }
 
+    fn livekit(&self) -> Livekit {
+        Livekit::new(&self.url(), &Secret::new(KEY.to_owned()), &Secret::new(secret())).expect("an address")
+    }
+
     async fn wait_until_ready(&self) {
         for _ in 0..200 {
-            if let Ok(rooms) = RoomClient::with_api_key(&format!("http://{}", self.address), KEY, &secret())
-                .list_rooms(Vec::new())
-                .await
-            {
-                assert!(rooms.is_empty());
+            if let Ok(found) = self.livekit().room_exists("nobody's").await {
+                assert!(!found);
                 return;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;

@@ -1,0 +1,4 @@
+//! Stories of outbound calls: a real `bridge-task job`, a real livekit-server, a scripted person, and the
+//! stand-in of the agent's vendor. Each is checked at both ends and in the call folder.
+
+mod answered;
