@@ -1,4 +1,8 @@
 //! Stories of outbound calls: a real `bridge-task job`, a real livekit-server, a scripted person, and the
 //! stand-in of the agent's vendor. Each is checked at both ends and in the call folder.
 
+mod agent_fails;
+mod agent_speech;
 mod answered;
+mod cannot_dial;
+mod not_answered;

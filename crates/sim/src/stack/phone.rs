@@ -143,7 +143,7 @@ pub(super) async fn start_redis(binary: &Path, dir: &Path) -> Result<(Child, Str
 #[expect(missing_docs, reason = "the phone's own words, described there")]
 pub struct Script {
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub ring_ms: Option<u64>,
+    pub ring_ms: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub answer_after_ms: Option<u64>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
