@@ -22,7 +22,7 @@ use clap::Parser as _;
 use cli::{Cli, Command};
 use settings::Settings;
 
-/// The call was carried through, or ended as business does.
+/// The call was carried through, or ended as business does, or another task holds the permission to ring.
 const CARRIED_THROUGH: u8 = 0;
 /// A system error.
 const FAILED: u8 = 1;

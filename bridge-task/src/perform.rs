@@ -64,6 +64,7 @@ pub struct Hands {
     outcome_owner: Nonce,
     /// Callee sound that was not silence, milliseconds; counted by who sends it to the agent.
     callee_ms: Arc<AtomicU64>,
+    /// As far as this process is concerned: what its exit code says.
     carried_through: bool,
 }
 
@@ -168,9 +169,14 @@ impl Hands {
             fact,
             Fact::DialClaimed | Fact::Dialing { .. } | Fact::Answered { .. } | Fact::Ending { .. }
         );
+        // Another task carries the call through: to leave is all that was left to do, and no failure.
+        let leaves = matches!(fact, Fact::Duplicate { .. });
         self.facts.note(clock::wall(), fact);
         if moment {
             self.facts.flush();
+        }
+        if leaves {
+            self.carried_through = true;
         }
     }
 

@@ -31,6 +31,7 @@ pub fn refused(status: u16, times: u32) -> Script {
 }
 
 /// Something goes wrong on its socket so long after it was opened.
-pub fn with_trouble(script: Script, at_ms: u32, does: Trouble) -> Script {
-    Script { missteps: vec![Misstep { at_ms, does }], ..script }
+pub fn with_trouble(mut script: Script, at_ms: u32, does: Trouble) -> Script {
+    script.missteps.push(Misstep { at_ms, does });
+    script
 }

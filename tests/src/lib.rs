@@ -25,6 +25,7 @@ mod leaks;
 mod live;
 pub mod person;
 mod stage;
+pub mod tls;
 
 pub use arrange::Arrangement;
 pub use ended::EndedCall;

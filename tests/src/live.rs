@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result, ensure};
 use calls::ids::AttemptId;
 use calls::plan::CallPlan;
 use cloud::call_folder::CallFolders;
+use cloud::call_folder::documents::DialClaim;
 use sim::stack::{BridgeTask, CALLER_ID, Call, Child, Output};
 use sim::ultravox::{CallSnapshot, Ultravox};
 use tokio::sync::OwnedSemaphorePermit;
@@ -126,6 +127,18 @@ impl LiveCall {
         }
     }
 
+    /// Waits until a task has taken the permission to ring.
+    pub async fn claims_the_dial(&self) -> Result<DialClaim> {
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            if let Some(claim) = self.folders.dial_claim(&self.attempt).await? {
+                return Ok(claim);
+            }
+            ensure!(tokio::time::Instant::now() < deadline, "nobody takes the permission to ring");
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+
     /// Waits until the phone's only call is as `wanted`.
     pub async fn phone(&self, what: &str, wanted: impl Fn(&Call) -> bool) -> Result<Call> {
         let stack = self.stage.stack().await;
@@ -157,12 +170,19 @@ impl LiveCall {
     /// When it does not end, or leaves something behind.
     pub async fn ends(mut self) -> Result<EndedCall> {
         let exit_codes = self.tasks_end().await?;
-        self.stage.has_no_room(&self.room_prefix(), TIDY).await?;
-        for dial in self.dials().await? {
-            self.phone_leg_is_over(&dial.id).await?;
-        }
+        self.livekit_is_tidy().await?;
         let done = |agents: &[CallSnapshot]| agents.iter().all(|a| a.joined.is_none() || a.ended.is_some());
         self.vendor.wait_until("the agent's socket is closed", TIDY, done).await?;
+        self.gather(exit_codes).await
+    }
+
+    /// The same for a call whose agent has frozen: it does not see that its socket is closed.
+    ///
+    /// # Errors
+    /// As [`ends`](Self::ends).
+    pub async fn ends_with_frozen_agent(mut self) -> Result<EndedCall> {
+        let exit_codes = self.tasks_end().await?;
+        self.livekit_is_tidy().await?;
         self.gather(exit_codes).await
     }
 
@@ -181,6 +201,14 @@ impl LiveCall {
             codes.push(self.task(nth)?.exit(LONGEST).await?.code());
         }
         Ok(codes)
+    }
+
+    async fn livekit_is_tidy(&self) -> Result<()> {
+        self.stage.has_no_room(&self.room_prefix(), TIDY).await?;
+        for dial in self.dials().await? {
+            self.phone_leg_is_over(&dial.id).await?;
+        }
+        Ok(())
     }
 
     async fn phone_leg_is_over(&self, id: &str) -> Result<()> {

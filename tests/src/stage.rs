@@ -1,6 +1,5 @@
 //! The stage: one local stack for all stories of a test binary, or one of a story's own.
 
-use std::any::type_name;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -35,9 +34,9 @@ pub struct Scene {
 /// # Panics
 /// When the story fails. Without the programs of a stack it is skipped, which is said aloud, and is a
 /// failure where `CI=true`.
-pub fn story<F: AsyncFnOnce(&Scene) -> Result<()>>(tell: F) {
+pub fn story(tell: impl AsyncFnOnce(&Scene) -> Result<()>) {
     static SHARED: OnceCell<Arc<Stage>> = OnceCell::const_new();
-    run::<F>(async |binaries, dir| {
+    run(async |binaries, dir| {
         let common = dir.parent().unwrap_or(&dir).join("stack");
         let stage =
             SHARED.get_or_try_init(|| Stage::start(&binaries, common, StackConfig::default())).await?;
@@ -49,20 +48,19 @@ pub fn story<F: AsyncFnOnce(&Scene) -> Result<()>>(tell: F) {
 ///
 /// # Panics
 /// As [`story`].
-pub fn story_apart<F: AsyncFnOnce(&Scene) -> Result<()>>(config: StackConfig, tell: F) {
-    run::<F>(async |binaries, dir| {
+pub fn story_apart(config: StackConfig, tell: impl AsyncFnOnce(&Scene) -> Result<()>) {
+    run(async |binaries, dir| {
         let stage = Stage::start(&binaries, dir.join("stack"), config).await?;
         tell(&Scene::new(stage, dir)).await
     });
 }
 
-/// `F` only lends its name, which is the test's.
-fn run<F>(tell: impl AsyncFnOnce(Binaries, PathBuf) -> Result<()>) {
+fn run(tell: impl AsyncFnOnce(Binaries, PathBuf) -> Result<()>) {
     let binaries = match binaries() {
         Ok(binaries) => binaries,
         Err(missing) => return skip(&missing),
     };
-    let dir = directory_of(type_name::<F>()).expect("a directory for the story");
+    let dir = directory().expect("a directory for the story");
     let _evidence = Evidence(dir.clone());
     if let Err(error) = runtime().block_on(tell(binaries, dir)) {
         panic!("{error:?}");
@@ -115,11 +113,12 @@ fn runtime() -> &'static Runtime {
 }
 
 /// `<target>/tmp/<binary>/<module>-<test>`, empty: logs and call folders stay there until the next run.
-fn directory_of(type_name: &str) -> Result<PathBuf> {
-    let mut names = type_name.split("::").filter(|part| !part.starts_with('{'));
-    let binary = names.next().context("no name")?;
-    let story = names.collect::<Vec<_>>().join("-");
+fn directory() -> Result<PathBuf> {
     let this = std::env::current_exe()?;
+    let binary = this.file_stem().and_then(|name| name.to_str()).context("no name")?;
+    let binary = binary.rsplit_once('-').map_or(binary, |(name, _hash)| name);
+    // libtest names the thread of a test after it.
+    let story = std::thread::current().name().context("not in a test")?.replace("::", "-");
     // <target>/<profile>/deps/<binary>-<hash>
     let target = this.ancestors().nth(3).context("not where cargo puts a test")?;
     let dir = target.join("tmp").join(binary).join(story);

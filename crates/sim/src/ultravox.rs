@@ -106,6 +106,11 @@ impl Ultravox {
         Ok(Self { state, running })
     }
 
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.state.address
+    }
+
     /// `http://host:port`: what stands in for `https://api.ultravox.ai`.
     pub fn base_url(&self) -> String {
         format!("http://{}", self.state.address)

@@ -93,7 +93,8 @@ fn an_agent_that_fails_closes_the_line() {
 fn an_agent_that_has_frozen_is_noticed_though_its_socket_stays_open() {
     story(async |scene| {
         let freezes = agent::with_trouble(agent::silent(), 500, Trouble::Stall);
-        scene.arrange().agent(freezes).place().await?.ends().await?.is_answered(EndReason::AgentClosed)
+        let ended = scene.arrange().agent(freezes).place().await?.ends_with_frozen_agent().await?;
+        ended.is_answered(EndReason::AgentClosed)
     });
 }
 

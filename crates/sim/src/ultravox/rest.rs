@@ -62,7 +62,8 @@ async fn answer_create(state: &Arc<State>, headers: &HeaderMap, body: &[u8]) -> 
         CallRecord::new(uuid(), format!("{:032x}", rand::random::<u128>()), request, start, script);
     if step.join_url {
         let (id, token) = (&call.id, &call.token);
-        call.join_url = Some(format!("ws://{}/calls/{id}/server_web_socket?token={token}", state.address));
+        let server = call.script.public_url.clone().unwrap_or_else(|| format!("ws://{}", state.address));
+        call.join_url = Some(format!("{server}/calls/{id}/server_web_socket?token={token}"));
     }
     let object = call.object();
     tokio::spawn(end_unjoined(state.clone(), call.id.clone(), call.start.join_timeout));

@@ -42,6 +42,9 @@ pub struct Script {
     pub camel_case_clear: bool,
     /// Keep what is heard, for [`Ultravox::heard`](super::Ultravox::heard).
     pub keep_audio: bool,
+    /// What join URLs begin with, for clients that come through a proxy: `wss://host:port`. None: our own
+    /// address.
+    pub public_url: Option<String>,
     /// The one key that is taken. None: any that is not empty.
     pub api_key: Option<String>,
     /// How POST /api/calls is answered, step after step; when they are used up, as it should be.
@@ -68,6 +71,7 @@ impl Default for Script {
             turn_end_ms: 500,
             camel_case_clear: false,
             keep_audio: true,
+            public_url: None,
             api_key: None,
             create: Vec::new(),
             refuse_upgrade: None,
