@@ -1,6 +1,6 @@
 # The only verbs. What each needs it installs or builds by itself, or says what is missing; builds are kept.
 
-.PHONY: demo test check advisories build clean
+.PHONY: demo test check advisories build bench clean
 
 # One call on this machine: make demo, or make demo MESSAGE=file.json. No account, no Docker.
 demo:
@@ -21,6 +21,10 @@ advisories:
 # Everything that demo and test run.
 build:
 	@exec scripts/build
+
+# What a call costs here: times, memory, CPU, beside LiveKit's own engine. Prints a table.
+bench:
+	@exec scripts/bench
 
 # What the work tree's builds left. What is kept outside it stays: scripts/prelude.sh says where that is.
 clean:

@@ -169,14 +169,11 @@ impl Hands {
             fact,
             Fact::DialClaimed | Fact::Dialing { .. } | Fact::Answered { .. } | Fact::Ending { .. }
         );
-        // Another task carries the call through: to leave is all that was left to do, and no failure.
-        let leaves = matches!(fact, Fact::Duplicate { .. });
+        // Another task carries the call through: to leave is all that is left to do, and no failure.
+        self.carried_through |= matches!(fact, Fact::Duplicate { .. });
         self.facts.note(clock::wall(), fact);
         if moment {
             self.facts.flush();
-        }
-        if leaves {
-            self.carried_through = true;
         }
     }
 

@@ -112,7 +112,13 @@ async fn watch(
             Event::Reconnecting => Input::Room(RoomEvent::Reconnecting),
             Event::Resumed => Input::Room(RoomEvent::Resumed),
             Event::Ended { reason: EndReason::Left } => continue,
-            Event::Ended { reason } => Input::Room(RoomEvent::Lost { detail: reason.to_string() }),
+            Event::Ended { reason } => {
+                let leg_may_return = matches!(
+                    reason,
+                    EndReason::ServerGone(_) | EndReason::SignalLost(_) | EndReason::MediaLost(_)
+                );
+                Input::Room(RoomEvent::Lost { detail: reason.to_string(), leg_may_return })
+            }
             _ => continue,
         };
         if news.send(News::Of(input)).is_err() {

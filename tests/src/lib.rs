@@ -24,10 +24,12 @@ pub mod ended;
 mod leaks;
 mod live;
 pub mod person;
+pub mod sdk;
 mod stage;
 pub mod tls;
+pub mod usage;
 
 pub use arrange::Arrangement;
 pub use ended::EndedCall;
 pub use live::LiveCall;
-pub use stage::{Scene, Stage, story, story_apart};
+pub use stage::{Scene, Stage, measured, story, story_apart};

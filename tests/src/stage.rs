@@ -55,12 +55,25 @@ pub fn story_apart(config: StackConfig, tell: impl AsyncFnOnce(&Scene) -> Result
     });
 }
 
+/// Runs a measurement on a stage of its own.
+///
+/// # Errors
+/// When the programs of a stack are missing, or the measurement fails.
+pub fn measured(measure: impl AsyncFnOnce(&Scene) -> Result<()>) -> Result<()> {
+    let binaries = binaries()?;
+    let dir = directory("measured")?;
+    runtime().block_on(async {
+        let stage = Stage::start(&binaries, dir.join("stack"), StackConfig::default()).await?;
+        measure(&Scene::new(stage, dir)).await
+    })
+}
+
 fn run(tell: impl AsyncFnOnce(Binaries, PathBuf) -> Result<()>) {
     let binaries = match binaries() {
         Ok(binaries) => binaries,
         Err(missing) => return skip(&missing),
     };
-    let dir = directory().expect("a directory for the story");
+    let dir = directory(&this_test()).expect("a directory for the story");
     let _evidence = Evidence(dir.clone());
     if let Err(error) = runtime().block_on(tell(binaries, dir)) {
         panic!("{error:?}");
@@ -113,12 +126,10 @@ fn runtime() -> &'static Runtime {
 }
 
 /// `<target>/tmp/<binary>/<module>-<test>`, empty: logs and call folders stay there until the next run.
-fn directory() -> Result<PathBuf> {
+fn directory(story: &str) -> Result<PathBuf> {
     let this = std::env::current_exe()?;
     let binary = this.file_stem().and_then(|name| name.to_str()).context("no name")?;
     let binary = binary.rsplit_once('-').map_or(binary, |(name, _hash)| name);
-    // libtest names the thread of a test after it.
-    let story = std::thread::current().name().context("not in a test")?.replace("::", "-");
     // <target>/<profile>/deps/<binary>-<hash>
     let target = this.ancestors().nth(3).context("not where cargo puts a test")?;
     let dir = target.join("tmp").join(binary).join(story);
@@ -127,6 +138,11 @@ fn directory() -> Result<PathBuf> {
     }
     std::fs::create_dir_all(&dir)?;
     Ok(dir)
+}
+
+/// libtest names the thread of a test after it.
+fn this_test() -> String {
+    std::thread::current().name().unwrap_or("nameless").replace("::", "-")
 }
 
 impl Stage {

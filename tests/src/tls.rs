@@ -66,8 +66,7 @@ impl Authority {
     /// [all may pass](Proxy::let_all_through).
     pub async fn proxy_for(&self, connections: usize) -> Result<Proxy> {
         let key = KeyPair::generate()?;
-        let certificate =
-            CertificateParams::new(["127.0.0.1".to_owned()])?.signed_by(&key, &self.issuer)?;
+        let certificate = CertificateParams::new(["127.0.0.1".to_owned()])?.signed_by(&key, &self.issuer)?;
         let key = PrivateKeyDer::Pkcs8(key.serialize_der().into());
         let config = ServerConfig::builder()
             .with_no_client_auth()
@@ -86,8 +85,7 @@ impl Proxy {
         let (free, counted) = (places.clone(), handshakes.clone());
         let listening = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                let (tls, known, free, counted) =
-                    (tls.clone(), known.clone(), free.clone(), counted.clone());
+                let (tls, known, free, counted) = (tls.clone(), known.clone(), free.clone(), counted.clone());
                 tokio::spawn(async move {
                     // A connection that breaks is its two ends' affair.
                     let _ = pass(client, &tls, known, &free, &counted).await;

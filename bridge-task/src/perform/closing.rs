@@ -14,13 +14,17 @@ use crate::clock;
 
 /// A join that is on its way when the room is to be deleted is waited for: it would make the room anew.
 const JOIN_CAP: Duration = Duration::from_secs(3);
+/// How long the server may still be at our last try to bring a lost websocket back: that makes the room anew.
+const LAST_TRY: Duration = Duration::from_secs(1);
 /// How long the facts and recordings may take at the end.
 const FLUSH_CAP: Duration = Duration::from_secs(15);
 
 impl Hands {
-    /// Deletes our room, which hangs up whoever is in it. Tried for as long as the call waits for it.
+    /// Deletes our room, which hangs up whoever is in it, and leaves it. Tried for as long as the call waits
+    /// for it.
     pub(super) fn delete_room(&mut self) {
         let joining = self.joining.take().filter(|_| self.room.is_none());
+        let room = self.room.take();
         let (livekit, name) = (self.livekit.clone(), self.job.room.clone());
         self.spawn(async move {
             let started = clock::now();
@@ -29,7 +33,19 @@ impl Hands {
             {
                 joining.abort();
             }
-            Input::Room(match livekit.delete_room(&name, TIDY_CAP.saturating_sub(JOIN_CAP)).await {
+            let within = TIDY_CAP.saturating_sub(JOIN_CAP);
+            let leave = async {
+                match &room {
+                    Some(room) => room.leave().await,
+                    None => true,
+                }
+            };
+            let (mut deleted, left_in_order) = tokio::join!(livekit.delete_room(&name, within), leave);
+            if !left_in_order {
+                tokio::time::sleep(LAST_TRY).await;
+                deleted = livekit.delete_room(&name, within.saturating_sub(LAST_TRY)).await;
+            }
+            Input::Room(match deleted {
                 Ok(()) => RoomEvent::Deleted { took_ms: clock::ms_since(started) },
                 Err(error) => RoomEvent::DeleteFailed { detail: error.to_string() },
             })

@@ -40,7 +40,7 @@ pub const WHY_ENDED_CAP: Duration = Duration::from_secs(2);
 pub const CLAIM_CAP: Duration = Duration::from_secs(60);
 /// How long deleting the room is tried before the outcome is written all the same.
 pub const TIDY_CAP: Duration = Duration::from_secs(20);
-/// How often the room is deleted again while the dial has no reply.
+/// How often the room is deleted again while the phone's leg may still come into it.
 pub const DELETE_AGAIN: Duration = Duration::from_secs(2);
 /// How long writing the outcome is tried before the process goes.
 pub const OUTCOME_CAP: Duration = Duration::from_secs(30);
@@ -87,6 +87,9 @@ pub enum RoomEvent {
     Lost {
         /// One sentence.
         detail: String,
+        /// Server or network are gone, and not the room itself: the phone's leg may stay up, or come back into
+        /// a room of the same name, which it makes anew.
+        leg_may_return: bool,
     },
     /// The room is deleted (or was not there).
     Deleted {

@@ -117,11 +117,16 @@ impl Room {
 
     /// Leaves the room and closes all connections; done when that is done. Others' calls stay up: delete
     /// the room to end them. The events end with `Ended { Left }`, unless the session had ended before.
-    pub async fn leave(&self) {
+    ///
+    /// `false`: the websocket was away. The server may still be at our last try to bring it back, and make
+    /// the room anew if it was deleted meanwhile.
+    pub async fn leave(&self) -> bool {
         let (done, is_done) = oneshot::channel();
-        if self.commands.send(Command::Leave(done)).is_ok() {
-            let _ = tokio::time::timeout(LEAVE_TIMEOUT, is_done).await;
+        if self.commands.send(Command::Leave(done)).is_err() {
+            return true;
         }
+        // A session that ends by itself just now gives no answer, and needs none.
+        !matches!(tokio::time::timeout(LEAVE_TIMEOUT, is_done).await, Ok(Ok(false)) | Err(_))
     }
 }
 

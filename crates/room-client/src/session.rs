@@ -38,7 +38,8 @@ const BOTH_LOST_TIMEOUT: Duration = Duration::from_secs(5);
 /// What the room's user asks for.
 pub(crate) enum Command {
     ListenTo(String),
-    Leave(oneshot::Sender<()>),
+    /// Answered with whether the websocket was there.
+    Leave(oneshot::Sender<bool>),
 }
 
 /// The session's ends of all channels.
@@ -71,11 +72,13 @@ pub(crate) struct Session {
     announced: bool,
     /// Where each subscribed track is received: track id → mid.
     sections: HashMap<String, String>,
+    /// Subscriptions to be sent when the websocket is back.
+    kept: Vec<Request>,
     /// After a resume, until everybody was described once.
     recounting: bool,
     /// What happens when time runs out: one thing at a time, as each excludes the others.
     deadline: Option<Deadline>,
-    left: Option<oneshot::Sender<()>>,
+    left: Option<oneshot::Sender<bool>>,
     ended: Option<EndReason>,
 }
 
@@ -121,6 +124,7 @@ impl Session {
             track: None,
             announced: false,
             sections: HashMap::new(),
+            kept: Vec::new(),
             recounting: false,
             deadline: Some(Deadline { at: join_by, what: Late::Join }),
             left: None,
@@ -156,8 +160,9 @@ impl Session {
 
     async fn finish(mut self, reason: EndReason) {
         tracing::debug!(%reason, "room session ended");
+        let was_up = self.link.is_up();
         // Where the server ended it, it needs no goodbye.
-        let goodbye = matches!(reason, EndReason::Left | EndReason::MediaLost(_)) && self.link.is_up();
+        let goodbye = matches!(reason, EndReason::Left | EndReason::MediaLost(_)) && was_up;
         self.tell(vec![RoomEvent::Ended { reason }]);
         if goodbye {
             // A server that takes longer finds out by itself.
@@ -168,7 +173,7 @@ impl Session {
         self.link = Link::up();
         self.signal.close().await;
         if let Some(left) = self.left.take() {
-            let _ = left.send(());
+            let _ = left.send(was_up);
         }
     }
 
@@ -252,8 +257,7 @@ impl Session {
             Some(Notice::Offer(sdp)) => {
                 self.offer = description("offer", sdp, self.offer.id + 1);
                 self.awaiting_answer = true;
-                // Lost if the websocket is away; sent again after the resume.
-                self.signal.send(Request::Offer(self.offer.clone())).await;
+                self.send(Request::Offer(self.offer.clone())).await;
             }
             Some(Notice::Connected) => {
                 let again = self.deadline.take_if(|d| d.what == Late::Media).is_some();
@@ -351,10 +355,20 @@ impl Session {
             if let Some(track) = track {
                 // Where it was received says nothing about where it will be the next time.
                 self.sections.remove(&track);
-                self.signal.send(Request::Subscription(subscription(track, subscribe))).await;
+                self.send(Request::Subscription(subscription(track, subscribe))).await;
             }
         }
         self.hear();
+    }
+
+    /// Sends a request. While the websocket is away the try to bring it back holds the client, and whoever
+    /// sends would wait for it: subscriptions are kept, an offer is made known after the resume.
+    async fn send(&mut self, request: Request) {
+        match request {
+            request if self.link.is_up() => self.signal.send(request).await,
+            Request::Subscription(_) => self.kept.push(request),
+            _ => {}
+        }
     }
 
     /// Points the media task at the section in which the wanted track arrives.

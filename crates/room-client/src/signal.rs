@@ -77,8 +77,7 @@ impl Signal {
         Ok((Self { client: Arc::new(client) }, join, Incomings { events }))
     }
 
-    /// Sends one request. While the websocket is away, subscriptions and the like are kept for later;
-    /// offers and the like are lost and must be sent again.
+    /// Sends one request. Waits for a [`resume`](Self::resume) under way, so not while there is one.
     pub(crate) async fn send(&self, request: Request) {
         self.client.send(request).await;
     }
@@ -97,7 +96,7 @@ impl Signal {
         }
     }
 
-    /// Says that the resumed session is in order, and sends what was kept meanwhile.
+    /// Says that the resumed session is in order.
     pub(crate) async fn confirm(&self) {
         self.client.set_reconnected().await;
     }

@@ -1,6 +1,8 @@
 //! The dial: CreateSIPParticipant, sent once.
 
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use calls::phone::PhoneNumber;
@@ -103,8 +105,13 @@ impl Livekit {
         invite_by: Timestamp,
         now: impl Fn() -> Timestamp + Clone + Send + Sync + Unpin + 'static,
     ) -> Result<Dialed, DialFailure> {
-        let may_leave = move || now() < invite_by;
-        let body = LastLook::body(request.to_wire().encode_to_vec(), may_leave.clone());
+        let in_time = move || now() < invite_by;
+        let has_left = Arc::new(AtomicBool::new(false));
+        let may_leave = {
+            let (in_time, has_left) = (in_time.clone(), has_left.clone());
+            move || in_time() && !has_left.swap(true, Ordering::Relaxed)
+        };
+        let body = LastLook::body(request.to_wire().encode_to_vec(), may_leave);
         let server_limit = request.ring + AFTER_RINGING;
         let sent = self.twirp::<SipParticipantInfo>(
             "SIP/CreateSIPParticipant",
@@ -113,13 +120,24 @@ impl Livekit {
             Some(server_limit),
             server_limit + AFTER_SERVER_LIMIT,
         );
-        if !may_leave() {
+        if !in_time() {
             return Err(dial_failure(TwirpError::TooLate(TooLate.to_string())));
         }
         match sent.await {
             Ok(info) => Ok(Dialed { identity: info.participant_identity, sip_call_id: info.sip_call_id }),
-            Err(error) => Err(dial_failure(error)),
+            Err(error) if has_left.load(Ordering::Relaxed) => Err(dial_failure(error)),
+            Err(error) => Err(dial_failure(never_left(error, in_time()))),
         }
+    }
+}
+
+/// What an error means for a request whose body nobody asked for. Connecting is given up long before the
+/// permission ends; whoever notices that only afterwards was stopped in between.
+fn never_left(error: TwirpError, in_time: bool) -> TwirpError {
+    match error {
+        TwirpError::NotSent(_) | TwirpError::Lost(_) if !in_time => TwirpError::TooLate(TooLate.to_string()),
+        TwirpError::Lost(detail) => TwirpError::NotSent(detail),
+        other => other,
     }
 }
 
@@ -171,6 +189,19 @@ mod tests {
         );
         let odd = refused(r#"{"code":"internal","msg":"m","meta":{"sip_status_code":"0"}}"#);
         assert_eq!(odd, DialFailure::Server { code: "internal".to_owned(), message: "m".to_owned() });
+    }
+
+    #[test]
+    fn what_never_left_is_not_lost() {
+        let lost = || TwirpError::Lost("timed out".to_owned());
+        let cause = |error| match dial_failure(error) {
+            DialFailure::NotSent { cause, .. } => Some(cause),
+            _ => None,
+        };
+        assert_eq!(cause(lost()), None);
+        assert_eq!(cause(never_left(lost(), true)), Some(NotSent::Unreachable));
+        assert_eq!(cause(never_left(lost(), false)), Some(NotSent::TooLate));
+        assert_eq!(cause(never_left(TwirpError::Unauthorized, false)), None);
     }
 
     #[test]

@@ -6,8 +6,8 @@ use anyhow::ensure;
 use calls::fact::Fact;
 use jiff::Timestamp;
 use rustix::process::Signal;
-use tests::tls::Authority;
 use tests::story;
+use tests::tls::Authority;
 
 #[test]
 fn it_does_not_ring_when_it_wakes_after_the_permission_has_run_out() {

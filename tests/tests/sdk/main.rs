@@ -4,5 +4,4 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod ours;
-mod peer;
 mod sdk_interop;

@@ -1,9 +1,9 @@
 //! The stories. 440 Hz is always ours, 660 Hz the SDK's.
 
 use room_client::{ParticipantKind, RoomEvent};
+use tests::sdk::Peer;
 
 use super::ours::{Ours, Place, is_silent, level, place};
-use super::peer::Peer;
 
 const OURS: f64 = 440.0;
 const THEIRS: f64 = 660.0;

@@ -25,7 +25,8 @@ fn any_input() -> impl Strategy<Value = Input> {
     prop_oneof![
         Just(Input::Room(RoomEvent::Joined { took_ms: 1 })),
         Just(Input::Room(RoomEvent::JoinFailed { failure: RoomFailure::Auth, detail: text() })),
-        Just(Input::Room(RoomEvent::Lost { detail: text() })),
+        any::<bool>()
+            .prop_map(|leg_may_return| Input::Room(RoomEvent::Lost { detail: text(), leg_may_return })),
         Just(Input::Room(RoomEvent::Deleted { took_ms: 1 })),
         Just(Input::Room(RoomEvent::DeleteFailed { detail: text() })),
         Just(Input::Agent(AgentEvent::Created { agent_call_id: text(), took_ms: 1 })),
@@ -118,7 +119,7 @@ proptest! {
         inputs in prop::collection::vec((any_input(), 0u64..20_000), 0..60)
     ) {
         let mut inputs = inputs;
-        inputs.push((Input::Room(RoomEvent::Lost { detail: text() }), 0));
+        inputs.push((Input::Room(RoomEvent::Lost { detail: text(), leg_may_return: true }), 0));
         let (call, tally) = live(&plan(Leg::Inbound), inputs);
         prop_assert!(call.is_over());
         prop_assert_eq!((tally.dials, tally.claims_that_permit, tally.finishes), (0, 0, 1));

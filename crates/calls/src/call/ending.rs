@@ -77,15 +77,17 @@ impl Call {
     }
 
     pub(super) fn hang_up(&mut self, talk: &Talk, reason: EndReason, now: Instant) -> State {
-        self.close(Some(Ending::answered(talk, reason, now)), None, now)
+        let leg_until = talk.leg_may_return.then_some(now + TIDY_CAP);
+        self.close(Some(Ending::answered(talk, reason, now)), leg_until, now)
     }
 
     /// From here on everything is tidying up. Without an `ending` this task leaves no outcome behind.
-    /// A dial without a reply may bring up its leg until `dial_in_flight_until`.
+    /// Until `leg_until` the phone's leg may still come into the room: of a dial without a reply, or back from
+    /// a server that was away.
     pub(super) fn close(
         &mut self,
         ending: Option<Ending>,
-        dial_in_flight_until: Option<Instant>,
+        leg_until: Option<Instant>,
         now: Instant,
     ) -> State {
         if let Some(ending) = &ending {
@@ -98,8 +100,8 @@ impl Call {
         self.want(Effect::Audio(AudioCommand::Close));
         self.want(Effect::CloseAgent);
         self.want(Effect::DeleteRoom);
-        let delete_again = dial_in_flight_until.map(|_| now + DELETE_AGAIN);
-        let until = dial_in_flight_until.map_or(now, |until| until).max(now + TIDY_CAP);
+        let delete_again = leg_until.map(|_| now + DELETE_AGAIN);
+        let until = leg_until.unwrap_or(now).max(now + TIDY_CAP);
         State::Closing(Closing { ending, room_gone: false, delete_again, until })
     }
 

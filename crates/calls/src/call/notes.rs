@@ -61,7 +61,7 @@ fn room_fact(event: &RoomEvent) -> Option<Fact> {
         RoomEvent::JoinFailed { detail, .. } => Fact::RoomJoinFailed { detail: detail.clone() },
         RoomEvent::Reconnecting => Fact::RoomReconnecting,
         RoomEvent::Resumed => Fact::RoomResumed,
-        RoomEvent::Lost { detail } => Fact::RoomLost { detail: detail.clone() },
+        RoomEvent::Lost { detail, .. } => Fact::RoomLost { detail: detail.clone() },
         RoomEvent::Deleted { took_ms } => Fact::RoomDeleted { took_ms: *took_ms },
         RoomEvent::DeleteFailed { detail } => Fact::RoomDeleteFailed { detail: detail.clone() },
     })

@@ -54,7 +54,7 @@ pub(super) struct Closing {
     /// `None`: this task may not write an outcome.
     pub(super) ending: Option<Ending>,
     pub(super) room_gone: bool,
-    /// While the dial has no reply its leg may still come up, and make the room anew: delete it again then.
+    /// While the phone's leg may still come up, or back, and make the room anew: delete it again then.
     pub(super) delete_again: Option<Instant>,
     pub(super) until: Instant,
 }
@@ -69,6 +69,8 @@ pub(super) struct Talk {
     pub(super) bridge_active: bool,
     pub(super) first_agent_audio: Option<Duration>,
     pub(super) barge_ins: u32,
+    /// The room is lost, the phone's leg perhaps not.
+    pub(super) leg_may_return: bool,
 }
 
 impl State {
@@ -114,6 +116,7 @@ impl Talk {
             bridge_active: false,
             first_agent_audio: None,
             barge_ins: 0,
+            leg_may_return: false,
         }
     }
 }

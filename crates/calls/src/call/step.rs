@@ -38,7 +38,7 @@ impl Call {
             Input::Room(RoomEvent::JoinFailed { failure, detail }) => {
                 return self.give_up(Ending::failed(room_reason(failure), &detail, true), now);
             }
-            Input::Room(RoomEvent::Lost { detail }) => {
+            Input::Room(RoomEvent::Lost { detail, .. }) => {
                 return self.give_up(Ending::failed(Reason::LivekitUnreachable, &detail, true), now);
             }
             Input::Agent(AgentEvent::CreateFailed { failure, detail }) => {
@@ -108,7 +108,7 @@ impl Call {
                 self.record(Fact::CalleeGone { detail: detail.clone() });
                 self.close(Some(Ending::not_answered(Reason::DialTimeout, &detail)), None, now)
             }
-            Input::Room(RoomEvent::Lost { detail }) => {
+            Input::Room(RoomEvent::Lost { detail, .. }) => {
                 let ending = Ending::failed(Reason::LivekitUnreachable, &detail, false);
                 self.close(Some(ending), Some(dialing.guard), now)
             }
@@ -161,7 +161,7 @@ impl Call {
             Input::Room(RoomEvent::JoinFailed { failure, detail }) => {
                 self.give_up(Ending::failed(room_reason(failure), &detail, false), now)
             }
-            Input::Room(RoomEvent::Lost { detail }) => {
+            Input::Room(RoomEvent::Lost { detail, .. }) => {
                 self.give_up(Ending::failed(Reason::LivekitUnreachable, &detail, false), now)
             }
             Input::Agent(AgentEvent::CreateFailed { failure, detail }) => {
@@ -178,7 +178,10 @@ impl Call {
                 self.record(Fact::CalleeGone { detail });
                 return self.hang_up(&talk, EndReason::CalleeHangup, now);
             }
-            Input::Room(RoomEvent::Lost { .. }) => return self.hang_up(&talk, EndReason::RoomLost, now),
+            Input::Room(RoomEvent::Lost { leg_may_return, .. }) => {
+                talk.leg_may_return = leg_may_return;
+                return self.hang_up(&talk, EndReason::RoomLost, now);
+            }
             Input::Agent(AgentEvent::Created { .. }) if !std::mem::replace(&mut talk.agent_created, true) => {
                 self.want(Effect::ConnectAgent);
             }
@@ -256,7 +259,11 @@ impl Call {
                 self.record(Fact::CalleeGone { detail });
                 words.until = now;
             }
-            Input::Room(RoomEvent::Lost { .. }) | Input::Drain => words.until = now,
+            Input::Room(RoomEvent::Lost { leg_may_return, .. }) => {
+                words.talk.leg_may_return = leg_may_return;
+                words.until = now;
+            }
+            Input::Drain => words.until = now,
             Input::Agent(AgentEvent::Closed { .. }) if words.socket_open => {
                 // More may have come since we asked; what is queued now is all there is.
                 words.socket_open = false;

@@ -321,10 +321,23 @@ fn the_longest_call_ends_by_our_clock() {
 
 #[test]
 fn a_room_that_is_lost_ends_the_call_and_is_deleted_all_the_same() {
-    let story = Story::outbound().talking().after(3.0).room(RoomEvent::Lost { detail: "signal".into() });
+    let story = Story::outbound()
+        .talking()
+        .after(3.0)
+        .room(RoomEvent::Lost { detail: "signal".into(), leg_may_return: false });
     assert!(story.wished(&Effect::DeleteRoom));
     let story =
         story.room(RoomEvent::DeleteFailed { detail: "refused".into() }).then(Input::OutcomeStored(Ok(())));
+    assert_eq!(story.over().ending().end_reason, Some(EndReason::RoomLost));
+}
+
+#[test]
+fn a_leg_that_may_come_back_after_its_server_is_hung_up_again() {
+    let lost = RoomEvent::Lost { detail: "the server is gone".into(), leg_may_return: true };
+    let story = Story::outbound().talking().room(lost).room(RoomEvent::Deleted { took_ms: 1 }).after(19.0);
+    assert!(story.count(|effect| *effect == Effect::DeleteRoom) > 5);
+    assert_eq!(story.count(|effect| matches!(effect, Effect::WriteOutcome(_))), 0);
+    let story = story.after(1.0).then(Input::OutcomeStored(Ok(())));
     assert_eq!(story.over().ending().end_reason, Some(EndReason::RoomLost));
 }
 

@@ -96,13 +96,16 @@ impl Session {
         }
     }
 
-    /// The order matters: our state, then the session's confirmation (which sends what was kept), then an
-    /// offer that was lost with the old websocket.
+    /// The order matters: our state, then the session's confirmation, then what was kept, and an offer that
+    /// was lost with the old websocket or made without one.
     async fn on_resumed(&mut self) {
         self.link = Link::up();
         self.recounting = true;
         self.signal.send(Request::SyncState(self.sync_state())).await;
         self.signal.confirm().await;
+        for request in std::mem::take(&mut self.kept) {
+            self.signal.send(request).await;
+        }
         if self.awaiting_answer {
             self.signal.send(Request::Offer(self.offer.clone())).await;
         }

@@ -4,9 +4,8 @@ use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use calls::secret::Secret;
 use livekit_api::access_token::{AccessToken, VideoGrants};
-use rooms::Livekit;
+use livekit_api::services::room::RoomClient;
 
 const KEY: &str = "test";
 
@@ -76,7 +75,7 @@ impl Server {
     }
 
     pub async fn delete_room(&self, room: &str) {
-        self.livekit().delete_room(room, Duration::from_secs(5)).await.expect("deleted");
+        self.rooms().delete_room(room).await.expect("deleted");
     }
 
     /// Ends the server as a crash would.
@@ -91,14 +90,14 @@ impl Server {
         assert!(status.expect("kill(1) is there").success());
     }
 
-    fn livekit(&self) -> Livekit {
-        Livekit::new(&self.url(), &Secret::new(KEY.to_owned()), &Secret::new(secret())).expect("an address")
+    fn rooms(&self) -> RoomClient {
+        RoomClient::with_api_key(&format!("http://{}", self.address), KEY, &secret())
     }
 
     async fn wait_until_ready(&self) {
         for _ in 0..200 {
-            if let Ok(found) = self.livekit().room_exists("nobody's").await {
-                assert!(!found);
+            if let Ok(rooms) = self.rooms().list_rooms(Vec::new()).await {
+                assert!(rooms.is_empty());
                 return;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;

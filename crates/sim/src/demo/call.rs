@@ -55,8 +55,8 @@ pub(super) async fn watch(
         }
     };
     let outcome = folders.outcome(&task.attempt).await?;
-    if let Some(outcome) = outcome.as_ref().filter(|outcome| !outcome.retryable) {
-        settle(&task.attempt, outcome, folders).await?;
+    if outcome.as_ref().is_some_and(|outcome| !outcome.retryable) {
+        settle(&task.attempt, folders).await?;
     }
     let phone = match &task.plan.leg {
         Leg::Outbound { to } => stack.phone()?.calls_to(to.as_e164()).await?,
@@ -74,7 +74,7 @@ pub(super) async fn watch(
 }
 
 /// What the settler does when nothing follows an attempt.
-async fn settle(attempt: &AttemptId, _: &Outcome, folders: &CallFolders) -> Result<()> {
+async fn settle(attempt: &AttemptId, folders: &CallFolders) -> Result<()> {
     let next = Next { v: V, next: Follow::Nothing, at: Timestamp::now() };
     let _ = folders.claim_next(attempt, &next).await?;
     folders.close_attempt(attempt).await?;

@@ -1,6 +1,6 @@
-//! `tests/sdk/peer.py`: a participant made with LiveKit's own SDK, as a child process.
+//! `tests/sdk/peer.py`: a participant made with LiveKit's *own* SDK, as a child process.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -26,12 +26,12 @@ pub struct Peer {
     lines: Lines<BufReader<ChildStdout>>,
     /// What it told while something else was waited for.
     told: Vec<Value>,
-    _process: Child,
+    process: Child,
 }
 
 impl Peer {
     /// Joins with `token`, and says who was there already.
-    pub async fn join(python: &PathBuf, url: &str, token: &str) -> Result<(Self, Vec<String>)> {
+    pub async fn join(python: &Path, url: &str, token: &str) -> Result<(Self, Vec<String>)> {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/sdk/peer.py");
         let mut process = Command::new(python)
             .args([script, url])
@@ -43,10 +43,18 @@ impl Peer {
             .with_context(|| format!("cannot start {}", python.display()))?;
         let stdin = process.stdin.take().context("no stdin")?;
         let lines = BufReader::new(process.stdout.take().context("no stdout")?).lines();
-        let mut peer = Self { stdin, lines, told: Vec::new(), _process: process };
+        let mut peer = Self { stdin, lines, told: Vec::new(), process };
         let connected = peer.event("connected").await?;
         let others = serde_json::from_value(connected["others"].clone())?;
         Ok((peer, others))
+    }
+
+    /// Its process id.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn pid(&self) -> Result<u32> {
+        self.process.id().context("the SDK's process has ended")
     }
 
     /// The event of this name, which has come already or will come soon.

@@ -1,0 +1,55 @@
+//! What a process takes of the machine, as Linux counts it (proc(5)).
+
+use std::fs;
+
+use anyhow::{Context as _, Result};
+
+/// Memory of a process in MB (10⁶ bytes).
+#[derive(Clone, Copy, Debug)]
+pub struct Memory {
+    /// Everything mapped and present.
+    pub rss: f64,
+    /// The same, with what is shared counted by share.
+    pub pss: f64,
+}
+
+/// What `pid` holds now.
+///
+/// # Errors
+/// When there is no such process.
+pub fn memory(pid: u32) -> Result<Memory> {
+    let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
+    let field = |name: &str| -> Result<f64> {
+        let line = text.lines().find(|line| line.starts_with(name)).context("no such line")?;
+        let kib: f64 = line.split_whitespace().nth(1).context("no number")?.parse()?;
+        Ok(kib * 1024.0 / 1e6)
+    };
+    Ok(Memory { rss: field("Rss:")?, pss: field("Pss:")? })
+}
+
+/// Seconds of CPU that the threads of `pid` have used: all, and the first thread alone.
+///
+/// # Errors
+/// When there is no such process, or the kernel does not keep schedstat.
+pub fn cpu_seconds(pid: u32) -> Result<(f64, f64)> {
+    let (mut all, mut first) = (0.0, 0.0);
+    for task in fs::read_dir(format!("/proc/{pid}/task"))? {
+        let task = task?;
+        // A thread may end between the listing and this.
+        let Ok(text) = fs::read_to_string(task.path().join("schedstat")) else { continue };
+        let nanoseconds: f64 = text.split_whitespace().next().context("no schedstat")?.parse()?;
+        all += nanoseconds / 1e9;
+        if task.file_name().to_str() == Some(&pid.to_string()) {
+            first = nanoseconds / 1e9;
+        }
+    }
+    Ok((all, first))
+}
+
+/// How many threads `pid` has.
+///
+/// # Errors
+/// When there is no such process.
+pub fn threads(pid: u32) -> Result<usize> {
+    Ok(fs::read_dir(format!("/proc/{pid}/task"))?.count())
+}
