@@ -41,12 +41,20 @@ pub async fn outbound(asked: &Outbound, settings: &Settings) -> anyhow::Result<J
         .map_err(|error| anyhow!("--to {}: {error}; write it as +<country code><number>", asked.to))?;
     let loaded = load(&asked.common, settings);
     let profile = match loaded.profiles.lookup(&to) {
-        Found::Profile(profile) => profile.clone(),
-        Found::Broken(error) => bail!("the profile for {to} cannot be used: {error}"),
-        Found::None if !loaded.problems.is_empty() => return Err(complaint(&loaded.problems)),
-        Found::None => {
-            bail!("no profile covers {to}: add one with its prefix (--profiles, or LIVEKIT_URL_<CC> …)")
+        Found::Profile(profile) => complete(&loaded, profile)?.clone(),
+        Found::Broken(error) => {
+            let problems = error.country.as_deref().map(|country| loaded.problems_of(country));
+            match problems.filter(|problems| !problems.is_empty()) {
+                Some(problems) => return Err(complaint(problems)),
+                None => bail!("the profile for {to} cannot be used: {error}"),
+            }
         }
+        Found::None if !loaded.problems.is_empty() => return Err(complaint(&loaded.problems)),
+        Found::None => bail!(
+            "no profile covers {to}, there is only {}: add its country (LIVEKIT_URL_<CC> and the others, or a \
+             file in the directory of --profiles)",
+            known(&loaded).join(", ")
+        ),
     };
     let job = make(Leg::Outbound { to }, profile, &asked.common, settings).await?;
     Ok(Job { room: asked.room.clone().unwrap_or(job.room.clone()), ..job })
@@ -69,7 +77,7 @@ fn load(common: &Common, settings: &Settings) -> Loaded {
 }
 
 fn the_country<'a>(loaded: &'a Loaded, asked: Option<&str>) -> anyhow::Result<&'a CountryProfile> {
-    let known: Vec<&str> = loaded.profiles.usable().iter().map(|profile| profile.country.as_str()).collect();
+    let known = known(loaded);
     let asked = match (asked, known.as_slice()) {
         (Some(country), _) => country.to_uppercase(),
         (None, [only]) => (*only).to_owned(),
@@ -82,13 +90,23 @@ fn the_country<'a>(loaded: &'a Loaded, asked: Option<&str>) -> anyhow::Result<&'
         }
     };
     if let Some(profile) = loaded.profiles.of_country(&asked) {
-        return Ok(profile);
+        return complete(loaded, profile);
     }
     let problems = loaded.problems_of(&asked);
     match problems.is_empty() {
         true => bail!("--country {asked} is not configured; there is {}", known.join(", ")),
         false => Err(complaint(problems)),
     }
+}
+
+/// A profile that nothing stands in the way of.
+fn complete<'a>(loaded: &Loaded, profile: &'a CountryProfile) -> anyhow::Result<&'a CountryProfile> {
+    let problems = loaded.problems_of(&profile.country);
+    if problems.is_empty() { Ok(profile) } else { Err(complaint(problems)) }
+}
+
+fn known(loaded: &Loaded) -> Vec<&str> {
+    loaded.profiles.usable().iter().map(|profile| profile.country.as_str()).collect()
 }
 
 async fn make(
@@ -126,8 +144,8 @@ async fn make(
 
 impl Scenario {
     fn read(file: &Path) -> anyhow::Result<Self> {
-        let text =
-            std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+        let text = std::fs::read_to_string(file)
+            .with_context(|| format!("cannot read the scenario {}", file.display()))?;
         serde_json::from_str(&text).with_context(|| format!("{} is no scenario", file.display()))
     }
 

@@ -308,6 +308,7 @@ pub enum AudioCommand {
 #[derive(Debug)]
 pub struct Call {
     plan: CallPlan,
+    room: String,
     state: State,
     effects: VecDeque<Effect>,
 }
@@ -316,7 +317,7 @@ impl Call {
     /// Starts an attempt at `plan` in `room`. `claim_by` is the job's deadline for taking the dial claim.
     pub fn new(plan: &CallPlan, room: &str, claim_by: Option<Instant>, now: Instant) -> Self {
         let state = State::first(plan, claim_by, now);
-        let mut call = Self { plan: plan.clone(), state, effects: VecDeque::new() };
+        let mut call = Self { plan: plan.clone(), room: room.to_owned(), state, effects: VecDeque::new() };
         let to = match &plan.leg {
             Leg::Outbound { to } => Some(to.masked()),
             Leg::Inbound => None,

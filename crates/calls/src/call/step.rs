@@ -150,6 +150,12 @@ impl Call {
                 self.want(Effect::CreateAgent);
                 State::WaitingForCaller { caller: true, agent }
             }
+            Input::Room(RoomEvent::Joined { .. }) => {
+                if !caller {
+                    self.record(Fact::WaitingForCaller { room: self.room.clone() });
+                }
+                State::WaitingForCaller { caller, agent }
+            }
             Input::Agent(AgentEvent::Created { .. }) => State::WaitingForCaller { caller, agent: true },
             Input::Leg(LegEvent::Active) if caller => {
                 State::Talking(self.start_talking(Duration::ZERO, agent, now))

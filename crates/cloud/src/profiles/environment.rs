@@ -91,7 +91,8 @@ pub fn from_environment(variables: &Variables) -> Loaded {
     if countries.is_empty() {
         problems.push(Problem::of_all(
             "no country is configured: set LIVEKIT_URL_<CC>, LIVEKIT_API_KEY_<CC>, LIVEKIT_API_SECRET_<CC>, \
-             SIP_TRUNK_ID_<CC> and SIP_FROM_NUMBER_<CC> (<CC> such as BR), or name a directory of profiles",
+             SIP_TRUNK_ID_<CC> and SIP_FROM_NUMBER_<CC> (<CC> is a country, such as BR), ULTRAVOX_API_KEY and \
+             ULTRAVOX_VOICE; or name a directory of profiles (--profiles) and set the keys and the secret",
         ));
     }
     let mut read = Vec::new();

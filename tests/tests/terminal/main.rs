@@ -1,0 +1,7 @@
+//! Stories of calls that a person starts from a terminal, and of calls through TLS.
+
+mod complaints;
+mod desk;
+mod inbound;
+mod outbound;
+mod tls;
