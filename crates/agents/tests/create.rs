@@ -13,9 +13,10 @@ use axum::http::{HeaderMap, Response};
 use axum::routing::{get, post};
 use calls::ids::{AttemptId, CallKey};
 use calls::outcome::Reason;
-use calls::plan::{CallPlan, Leg, Tracking};
+use calls::plan::{CallPlan, Leg};
 use calls::profile::CountryProfile;
 use calls::secret::Secret;
+use calls::trigger::Tracking;
 use serde_json::{Value, json};
 
 /// What the vendor answers to one request after the other; the last answer stays.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::ids::CallKey;
 use crate::phone::PhoneNumber;
 use crate::profile::{CountryProfile, Found, Profiles};
-use crate::trigger::{Refusal, RefusalCode, TriggerCall};
+use crate::trigger::{Refusal, RefusalCode, Tracking, TriggerCall};
 
 /// One call as it will be made. Stored in `job.json`; what stands there is dialed, whatever changes later.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -38,36 +38,6 @@ pub enum Leg {
     },
     /// Somebody calls into a room.
     Inbound,
-}
-
-/// Ids that are only echoed.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Tracking {
-    /// `id` of the message.
-    pub id: Option<String>,
-    /// `source` of the message.
-    pub source: Option<String>,
-    /// `organizationId`.
-    pub organization_id: Option<String>,
-    /// `tenantId`.
-    pub tenant_id: Option<String>,
-    /// `metadata.workflowId`.
-    pub workflow_id: Option<String>,
-    /// `metadata.campaignId`.
-    pub campaign_id: Option<String>,
-    /// `metadata.customerId`.
-    pub customer_id: Option<String>,
-    /// `metadata.userId`.
-    pub user_id: Option<String>,
-    /// `metadata.telephonyProvider`.
-    pub telephony_provider: Option<String>,
-    /// `metadata.direction`.
-    pub direction: Option<String>,
-    /// `metadata.externalCustomerId`.
-    pub external_customer_id: Option<String>,
-    /// `metadata.fullName`.
-    pub full_name: Option<String>,
 }
 
 /// Why there is no plan.

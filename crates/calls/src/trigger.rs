@@ -10,7 +10,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::CallKey;
 use crate::phone::PhoneNumber;
-use crate::plan::Tracking;
 use json::{Object, Scalar};
 
 /// The message type that we dial for.
@@ -33,6 +32,36 @@ pub struct TriggerCall {
     pub system_prompt: String,
     /// What the agent says first.
     pub greeting_message: Option<String>,
+}
+
+/// Ids that are only echoed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Tracking {
+    /// `id` of the message.
+    pub id: Option<String>,
+    /// `source` of the message.
+    pub source: Option<String>,
+    /// `organizationId`.
+    pub organization_id: Option<String>,
+    /// `tenantId`.
+    pub tenant_id: Option<String>,
+    /// `metadata.workflowId`.
+    pub workflow_id: Option<String>,
+    /// `metadata.campaignId`.
+    pub campaign_id: Option<String>,
+    /// `metadata.customerId`.
+    pub customer_id: Option<String>,
+    /// `metadata.userId`.
+    pub user_id: Option<String>,
+    /// `metadata.telephonyProvider`.
+    pub telephony_provider: Option<String>,
+    /// `metadata.direction`.
+    pub direction: Option<String>,
+    /// `metadata.externalCustomerId`.
+    pub external_customer_id: Option<String>,
+    /// `metadata.fullName`.
+    pub full_name: Option<String>,
 }
 
 /// Why a message will never be dialed.

@@ -17,6 +17,7 @@ mod facts;
 pub mod paths;
 mod read;
 mod recording;
+mod retry;
 mod standing;
 
 use std::path::Path;
@@ -182,7 +183,7 @@ impl CallFolders {
         let path = paths::open(attempt);
         match self.store.delete(&path).await {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
-            Err(error) => Err(claim::unavailable(&path, &error)),
+            Err(error) => Err(retry::unavailable(&path, &error)),
         }
     }
 
@@ -191,7 +192,7 @@ impl CallFolders {
         let folder = paths::open_folder();
         let listed =
             self.store.list(Some(&folder)).map_ok(|meta| meta.location).try_collect::<Vec<_>>().await;
-        let names = listed.map_err(|error| claim::unavailable(&folder, &error))?;
+        let names = listed.map_err(|error| retry::unavailable(&folder, &error))?;
         let mut attempts: Vec<AttemptId> =
             names.iter().filter_map(|path| path.filename()?.parse().ok()).collect();
         attempts.sort();

@@ -68,7 +68,7 @@ fn job() -> Job {
         .unwrap(),
         system_prompt: "p".to_owned(),
         greeting_message: None,
-        tracking: calls::plan::Tracking::default(),
+        tracking: calls::trigger::Tracking::default(),
     };
     Job {
         v: V,

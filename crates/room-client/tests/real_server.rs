@@ -287,33 +287,6 @@ async fn a_media_path_that_was_lost_is_found_again() {
     assert_tones_both_ways(&mut a, &mut b).await;
 }
 
-/// CPU and memory of a call. Run it alone: the figures are the whole process's, halved.
-#[tokio::test]
-#[ignore = "takes 20 s and prints figures instead of judging them"]
-async fn figures_of_a_call() {
-    let Some(server) = Server::start(Media::Udp).await else { return };
-    let (mut a, mut b) = pair(&server.url(), "r").await;
-    a.room.listen_to("b");
-    b.room.listen_to("a");
-    a.audio_in.open();
-    b.audio_in.open();
-    a.play(440.0, 25_000);
-    b.play(660.0, 25_000);
-    let before = cpu_ms();
-    tokio::join!(a.hear(20_000), b.hear(20_000));
-    let cpu = (cpu_ms() - before) as f64 / 20_000.0 / 2.0 * 100.0;
-    let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
-    let rss = status.lines().find(|line| line.starts_with("VmRSS")).expect("listed");
-    eprintln!("one side of a call: {cpu:.1} % of a core; the process with both: {rss}");
-}
-
-/// User and system time of this process so far, in ms (clock ticks of 10 ms).
-fn cpu_ms() -> u64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").expect("Linux");
-    let fields: Vec<&str> = stat.rsplit(')').next().expect("fields").split_whitespace().collect();
-    [11, 12].iter().map(|&n| fields[n].parse::<u64>().expect("a number") * 10).sum()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_dies_ends_the_session() {
     let Some(mut server) = Server::start(Media::Udp).await else { return };

@@ -15,7 +15,8 @@ use tests::{Scene, agent, person, story};
 
 use crate::desk::Desk;
 
-const ROOM: &str = "front-desk";
+/// Where a caller is put unless another room is named.
+const ROOM: &str = "asterisk-inbound-test";
 const CALLER: &str = "+5521987000003";
 /// The supervisor's voice.
 const SUPERVISOR_HZ: f64 = 1000.0;
@@ -24,8 +25,8 @@ const SUPERVISOR_HZ: f64 = 1000.0;
 fn the_agent_greets_the_caller_and_does_not_hear_the_supervisor() {
     story(async |scene| {
         let desk = Desk::with_everything(scene, agent::who_says([agent::line(1500)])).await?;
-        let mut running = desk.run(&["inbound", "--room", ROOM])?;
-        running.says("in room front-desk").await?;
+        let mut running = desk.run(&["inbound"])?;
+        running.says("in room asterisk-inbound-test").await?;
         let supervisor = supervisor_joins(scene).await?;
         ensure!(desk.vendor.calls().is_empty(), "the supervisor was taken for a caller");
         let stack = scene.stage().stack().await;
@@ -59,7 +60,8 @@ async fn supervisor_joins(scene: &Scene) -> Result<(Room, AudioOut, AudioIn)> {
     let (key, secret) = stack.livekit().credentials();
     let livekit = Livekit::new(&stack.livekit().url(), &Secret::new(key.to_owned()), secret)?;
     let (room, identity, ttl) = (ROOM, "supervisor", Duration::from_secs(60));
-    let token = livekit.join_token(&JoinToken { room, identity, name: identity, room_metadata: None, ttl })?;
+    let token =
+        livekit.join_token(&JoinToken { room, identity, name: identity, room_metadata: None, ttl })?;
     let (room, out, audio_in, _) = Room::join(RoomConfig {
         url: stack.livekit().url(),
         token: token.expose().to_owned().into(),

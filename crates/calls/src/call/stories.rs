@@ -8,9 +8,10 @@ use super::*;
 use crate::fact::Fact;
 use crate::outcome::{EndReason, Ending, OutcomeKind, Reason};
 use crate::phone::PhoneNumber;
-use crate::plan::{CallPlan, Leg, Tracking};
+use crate::plan::{CallPlan, Leg};
 use crate::profile::CountryProfile;
 use crate::sip_outcome::{DialFailure, NotSent};
+use crate::trigger::Tracking;
 
 pub(super) fn plan(leg: Leg) -> CallPlan {
     let profile: CountryProfile = serde_json::from_str(

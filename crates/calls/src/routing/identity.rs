@@ -3,7 +3,7 @@
 use super::Delivery;
 use super::folder::Folder;
 use crate::ids::CallKey;
-use crate::plan::Tracking;
+use crate::trigger::Tracking;
 use crate::trigger::{TriggerCall, Unusable, call_key};
 
 /// The call that a delivery belongs to.

@@ -1,7 +1,5 @@
 //! Claims: put-if-absent with an owner. Whoever's nonce stands in the document holds it.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use calls::ids::Nonce;
 use object_store::path::Path;
@@ -11,11 +9,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::read::understand;
-use super::{CallFolders, StoreError, TRY_FOR};
-
-/// The first pause between two tries; it doubles up to [`LONGEST_PAUSE`].
-const FIRST_PAUSE: Duration = Duration::from_millis(25);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+use super::retry::{Pauses, may_pass, unavailable};
+use super::{CallFolders, StoreError};
 
 /// Who holds a claim.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,47 +27,6 @@ impl<T> Claimed<T> {
     pub fn is_ours(&self) -> bool {
         matches!(self, Self::Ours)
     }
-}
-
-/// Pauses between tries, growing, until [`TRY_FOR`] is used up.
-pub(super) struct Pauses {
-    next: Duration,
-    left: Duration,
-}
-
-impl Pauses {
-    pub(super) fn start() -> Self {
-        Self { next: FIRST_PAUSE, left: TRY_FOR }
-    }
-
-    /// Sleeps; `false`, without sleeping, once the time is used up.
-    pub(super) async fn pause(&mut self) -> bool {
-        if self.left.is_zero() {
-            return false;
-        }
-        let now = self.next.min(self.left);
-        tokio::time::sleep(now).await;
-        self.left -= now;
-        self.next = (self.next * 2).min(LONGEST_PAUSE);
-        true
-    }
-}
-
-/// Could the same request work a moment later?
-pub(super) fn may_pass(error: &Error) -> bool {
-    !matches!(
-        error,
-        Error::InvalidPath { .. }
-            | Error::NotSupported { .. }
-            | Error::NotImplemented { .. }
-            | Error::PermissionDenied { .. }
-            | Error::Unauthenticated { .. }
-            | Error::UnknownConfigurationKey { .. }
-    )
-}
-
-pub(super) fn unavailable(path: &Path, error: &Error) -> StoreError {
-    StoreError::Unavailable { path: path.to_string(), detail: error.to_string() }
 }
 
 impl CallFolders {

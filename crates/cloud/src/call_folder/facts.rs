@@ -116,7 +116,7 @@ impl Segments {
                 _ = ticks.tick() => self.write_or_keep().await,
             }
         }
-        let mut tries = super::claim::Pauses::start();
+        let mut tries = super::retry::Pauses::start();
         loop {
             match self.write().await {
                 Ok(()) => return Ok(()),
@@ -153,7 +153,7 @@ impl Segments {
             .store
             .put(&path, payload)
             .await
-            .map_err(|error| super::claim::unavailable(&path, &error))?;
+            .map_err(|error| super::retry::unavailable(&path, &error))?;
         self.unwritten.clear();
         self.number += 1;
         Ok(())

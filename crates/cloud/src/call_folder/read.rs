@@ -6,8 +6,8 @@ use object_store::{Error, ObjectStoreExt};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::claim::{Pauses, may_pass, unavailable};
 use super::documents::V;
+use super::retry::{Pauses, may_pass, unavailable};
 use super::{CallFolders, StoreError};
 
 impl CallFolders {

@@ -8,7 +8,7 @@ use object_store::{ObjectStoreExt, PutPayload};
 use tokio::fs::File;
 use tokio::io::AsyncReadExt;
 
-use super::claim::unavailable;
+use super::retry::unavailable;
 use super::{CallFolders, StoreError, paths};
 
 /// Up to this size a recording is put at once, above it in parts of this size. S3 wants parts of at

@@ -6,8 +6,8 @@ use calls::routing::{AttemptSeen, Folder, StoredMessage};
 use object_store::ObjectStore;
 use object_store::path::Path;
 
-use super::claim::{Pauses, may_pass, unavailable};
 use super::documents::{DialClaim, Job, Launched, Message, Next, Open};
+use super::retry::{Pauses, may_pass, unavailable};
 use super::{CallFolders, StoreError, paths};
 
 /// Where a call stands.
