@@ -10,9 +10,12 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use audio::SampleRate;
+use audio::levels::tone;
 use calls::fact::Fact;
 use calls::secret::Secret;
 use jiff::Timestamp;
+use room_client::{Room, RoomConfig};
 use rooms::{JoinToken, Livekit};
 use sim::stack::{LiveKitServer, Step};
 use sim::ultravox::{Line, Script};
@@ -27,6 +30,8 @@ const WATCHED: usize = 3;
 /// Sound flows for so long before one is watched, and then for so long.
 const SETTLING: Duration = Duration::from_secs(5);
 const WATCHING: Duration = Duration::from_secs(20);
+/// Longer than both.
+const TALK: Duration = Duration::from_secs(40);
 
 fn main() -> Result<()> {
     measured(async |scene| {
@@ -91,7 +96,7 @@ struct Usage {
 
 /// Both sides talk all the time, and the call is recorded.
 async fn watch_calls(scene: &Scene) -> Result<Usage> {
-    let talk_ms = (SETTLING + WATCHING).as_millis() as u32 + 5_000;
+    let talk_ms = TALK.as_millis() as u32;
     let mut usage = Usage::default();
     for _ in 0..WATCHED {
         // Nothing counts as the callee's turn, so the agent is not interrupted.
@@ -117,8 +122,8 @@ async fn watch_calls(scene: &Scene) -> Result<Usage> {
     Ok(usage)
 }
 
-/// Participants made with LiveKit's own SDK, one tone each way, and nothing of Python's counted: neither
-/// its memory before the engine is loaded, nor its thread.
+/// Participants made with LiveKit's own SDK, one tone each way with a client of ours, and nothing of Python's
+/// counted: neither its memory before the engine is loaded, nor its thread.
 async fn watch_engine(scene: &Scene, python: &Path) -> Result<Usage> {
     let without = python_alone(python)?;
     let server = LiveKitServer::start(&binary("LIVEKIT_SERVER")?, scene.dir(), None, false).await?;
@@ -132,10 +137,17 @@ async fn watch_engine(scene: &Scene, python: &Path) -> Result<Usage> {
             livekit.join_token(&JoinToken { room: &room, identity, name: identity, room_metadata: None, ttl })
         };
         let (mut watched, _) = Peer::join(python, &server.url(), token("watched")?.expose()).await?;
-        let (mut other, _) = Peer::join(python, &server.url(), token("other")?.expose()).await?;
-        watched.publish(440.0).await?;
-        other.publish(660.0).await?;
-        let heard = watched.hear(1000, &[660.0]).await?;
+        let other = RoomConfig {
+            url: server.url(),
+            token: token("other")?.expose().to_owned().into(),
+            sample_rate: SampleRate::Hz16000,
+            track_name: "tone".to_owned(),
+            packet_tap: None,
+        };
+        let (_other, sound, ..) = Room::join(other).await?;
+        sound.push(&tone(SampleRate::Hz16000, person::TONE_HZ, -12.0, 16_000 * TALK.as_secs() as usize));
+        watched.publish(agent::TONE_HZ).await?;
+        let heard = watched.hear(1000, &[person::TONE_HZ]).await?;
         ensure!(heard.tones[0] > -15.0, "the engine hears nothing");
         let pid = watched.pid()?;
         tokio::time::sleep(SETTLING).await;

@@ -14,7 +14,6 @@ use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
-use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
 /// More connections than any story makes.
@@ -26,13 +25,12 @@ pub struct Authority {
     file: PathBuf,
 }
 
-/// Ends TLS and leads each connection on to a server on this machine.
+/// Ends TLS and leads each connection on to a server on this machine. Stands until the test's process ends.
 pub struct Proxy {
     address: SocketAddr,
     upstream: watch::Sender<Option<SocketAddr>>,
     places: Arc<Semaphore>,
     handshakes: Arc<AtomicUsize>,
-    listening: JoinHandle<()>,
 }
 
 impl Authority {
@@ -83,7 +81,7 @@ impl Proxy {
         let places = Arc::new(Semaphore::new(connections));
         let handshakes = Arc::new(AtomicUsize::new(0));
         let (free, counted) = (places.clone(), handshakes.clone());
-        let listening = tokio::spawn(async move {
+        tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let (tls, known, free, counted) = (tls.clone(), known.clone(), free.clone(), counted.clone());
                 tokio::spawn(async move {
@@ -92,7 +90,7 @@ impl Proxy {
                 });
             }
         });
-        Ok(Self { address, upstream, places, handshakes, listening })
+        Ok(Self { address, upstream, places, handshakes })
     }
 
     /// Where it listens: `127.0.0.1:<port>`.
@@ -113,12 +111,6 @@ impl Proxy {
     /// How many clients have trusted it so far.
     pub fn handshakes(&self) -> usize {
         self.handshakes.load(Ordering::Relaxed)
-    }
-}
-
-impl Drop for Proxy {
-    fn drop(&mut self) {
-        self.listening.abort();
     }
 }
 
