@@ -14,6 +14,7 @@ use audio::SampleRate;
 use audio::levels::tone;
 use calls::fact::Fact;
 use calls::secret::Secret;
+use cloud::call_folder::RecordedFact;
 use jiff::Timestamp;
 use room_client::{Room, RoomConfig};
 use rooms::{JoinToken, Livekit};
@@ -40,6 +41,7 @@ fn main() -> Result<()> {
         println!("| | median | least – most | n |\n|---|---|---|---|");
         starts(scene).await?;
         let task = watch_calls(scene).await?;
+        row("bridge-task joins the room, ms", &task.joined_in_ms);
         row("bridge-task in a call: RSS, MB", &task.rss);
         row("bridge-task in a call: PSS, MB", &task.pss);
         row("bridge-task in a call: CPU, % of a core", &task.cpu);
@@ -47,6 +49,7 @@ fn main() -> Result<()> {
         match binary("SDK_PYTHON") {
             Ok(python) => {
                 let engine = watch_engine(scene, &python).await?;
+                row("LiveKit's engine joins the room, ms", &engine.joined_in_ms);
                 row("LiveKit's engine, two tracks: RSS, MB", &engine.rss);
                 row("LiveKit's engine, two tracks: PSS, MB", &engine.pss);
                 row("LiveKit's engine, two tracks: CPU, % of a core", &engine.cpu);
@@ -85,6 +88,14 @@ fn ready_at(ended: &EndedCall) -> Result<Timestamp> {
     Ok(both[1].at)
 }
 
+fn joined_in_ms(ended: &EndedCall) -> Result<f64> {
+    let took = |recorded: &RecordedFact| match recorded.fact {
+        Fact::RoomJoined { took_ms } => Some(took_ms as f64),
+        _ => None,
+    };
+    ended.kept.facts.iter().find_map(took).context("it did not join")
+}
+
 /// What was seen, a value for each that was watched.
 #[derive(Default)]
 struct Usage {
@@ -92,6 +103,7 @@ struct Usage {
     pss: Vec<f64>,
     cpu: Vec<f64>,
     threads: Vec<f64>,
+    joined_in_ms: Vec<f64>,
 }
 
 /// Both sides talk all the time, and the call is recorded.
@@ -117,7 +129,7 @@ async fn watch_calls(scene: &Scene) -> Result<Usage> {
         usage.pss.push(memory.pss);
         usage.threads.push(threads(pid)? as f64);
         call.callee_hangs_up().await?;
-        call.ends().await?;
+        usage.joined_in_ms.push(joined_in_ms(&call.ends().await?)?);
     }
     Ok(usage)
 }
@@ -148,6 +160,7 @@ async fn watch_engine(scene: &Scene, python: &Path) -> Result<Usage> {
         sound.push(&tone(SampleRate::Hz16000, person::TONE_HZ, -12.0, 16_000 * TALK.as_secs() as usize));
         watched.publish(agent::TONE_HZ).await?;
         let heard = watched.hear(1000, &[person::TONE_HZ]).await?;
+        usage.joined_in_ms.push(watched.joined_in_ms());
         ensure!(heard.tones[0] > -15.0, "the engine hears nothing");
         let pid = watched.pid()?;
         tokio::time::sleep(SETTLING).await;

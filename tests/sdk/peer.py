@@ -17,6 +17,7 @@ import asyncio
 import json
 import os
 import sys
+import time
 
 import numpy as np
 from livekit import rtc
@@ -117,8 +118,10 @@ async def lines_of_stdin():
 
 async def main(url):
     peer = Peer()
+    start = time.monotonic()
     await peer.room.connect(url, os.environ["LIVEKIT_TOKEN"])
-    tell(event="connected", others=sorted(peer.room.remote_participants))
+    took_ms = 1000 * (time.monotonic() - start)
+    tell(event="connected", took_ms=took_ms, others=sorted(peer.room.remote_participants))
     async for words in lines_of_stdin():
         tell(done=words[0], **await peer.obey(*words))
         if words == ["leave"]:

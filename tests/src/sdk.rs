@@ -26,6 +26,7 @@ pub struct Peer {
     lines: Lines<BufReader<ChildStdout>>,
     /// What it told while something else was waited for.
     told: Vec<Value>,
+    joined_in_ms: f64,
     process: Child,
 }
 
@@ -43,8 +44,9 @@ impl Peer {
             .with_context(|| format!("cannot start {}", python.display()))?;
         let stdin = process.stdin.take().context("no stdin")?;
         let lines = BufReader::new(process.stdout.take().context("no stdout")?).lines();
-        let mut peer = Self { stdin, lines, told: Vec::new(), process };
+        let mut peer = Self { stdin, lines, told: Vec::new(), joined_in_ms: 0.0, process };
         let connected = peer.event("connected").await?;
+        peer.joined_in_ms = connected["took_ms"].as_f64().context("no time")?;
         let others = serde_json::from_value(connected["others"].clone())?;
         Ok((peer, others))
     }
@@ -55,6 +57,11 @@ impl Peer {
     /// When it has ended.
     pub fn pid(&self) -> Result<u32> {
         self.process.id().context("the SDK's process has ended")
+    }
+
+    /// How long its engine took to join, from nothing to a room that can be used.
+    pub fn joined_in_ms(&self) -> f64 {
+        self.joined_in_ms
     }
 
     /// The event of this name, which has come already or will come soon.
