@@ -55,6 +55,7 @@ pub fn config(
 /// Joins, listens to the callee, and from then on turns what the room says into news.
 pub async fn join(config: RoomConfig, callee: Option<String>, news: mpsc::UnboundedSender<News>) {
     let started = clock::now();
+    let url = config.url.clone();
     match room_client::Room::join(config).await {
         Ok((room, out, sound_in, events)) => {
             if let Some(callee) = &callee {
@@ -71,7 +72,7 @@ pub async fn join(config: RoomConfig, callee: Option<String>, news: mpsc::Unboun
                 JoinError::Unreachable(_) => RoomFailure::Unreachable,
                 JoinError::Other(_) => RoomFailure::Other,
             };
-            let detail = error.to_string();
+            let detail = format!("{error} ({url})");
             let _ = news.send(News::Of(Input::Room(RoomEvent::JoinFailed { failure, detail })));
         }
     }
