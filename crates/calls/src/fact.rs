@@ -24,6 +24,8 @@ pub enum Fact {
     AttemptClaimed { attempt: u32 },
     /// A task was asked for and accepted.
     TaskLaunched { task: String },
+    /// The profiles could not be read again: those that were read before are used.
+    ProfilesStale { age_seconds: u64, detail: String },
     /// Something did not work now; the message comes again.
     TryAgain { detail: String },
 

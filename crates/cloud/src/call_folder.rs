@@ -18,6 +18,7 @@ pub mod paths;
 mod read;
 mod recording;
 mod retry;
+mod routing;
 mod standing;
 
 use std::path::Path;
@@ -27,6 +28,7 @@ use std::time::Duration;
 use calls::ids::{AttemptId, CallKey, Nonce};
 use calls::outcome::Outcome;
 use futures_util::TryStreamExt;
+use object_store::aws::{AmazonS3Builder, S3ConditionalPut};
 use object_store::local::LocalFileSystem;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 
@@ -34,6 +36,7 @@ pub use claim::Claimed;
 use documents::{Back, ByDay, DialClaim, Job, Launched, Message, Next, Open};
 pub use facts::{FactsWriter, RecordedFact};
 pub use recording::Recording;
+pub use routing::Signature;
 pub use standing::{AttemptStanding, Standing};
 
 /// How long one operation is tried again before it is given up.
@@ -96,6 +99,21 @@ impl CallFolders {
         std::fs::create_dir_all(directory).map_err(|error| failed(error.to_string()))?;
         let store = LocalFileSystem::new_with_prefix(directory).map_err(|error| failed(error.to_string()))?;
         Ok(Self::over(Arc::new(store.with_fsync(true))))
+    }
+
+    /// Call folders in a bucket (S3). Region, credentials and, for an emulator, `AWS_ENDPOINT_URL` are taken
+    /// from the environment as every AWS tool takes them.
+    pub fn in_bucket(bucket: &str) -> Result<Self, StoreError> {
+        let store = AmazonS3Builder::from_env()
+            .with_bucket_name(bucket)
+            .with_allow_http(true)
+            .with_conditional_put(S3ConditionalPut::ETagMatch)
+            .build();
+        let failed = |error: object_store::Error| StoreError::Unavailable {
+            path: format!("s3://{bucket}"),
+            detail: error.to_string(),
+        };
+        Ok(Self::over(Arc::new(store.map_err(failed)?)))
     }
 
     /// Call folders in any store. Its put-if-absent must be switched on (S3: conditional put).

@@ -3,6 +3,7 @@
 
 mod environment;
 mod files;
+mod parameters;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,6 +13,7 @@ use calls::secret::Secret;
 
 pub use environment::from_environment;
 pub use files::from_directory;
+pub use parameters::{Known, StoredProfiles, stored_credentials};
 
 /// The variables of an environment. An empty or blank one counts as not set.
 #[derive(Clone, Default)]

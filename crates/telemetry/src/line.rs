@@ -31,6 +31,9 @@ pub fn line(fact: &Fact, words: bool) -> Line {
         Fact::DeliveredAgain => (Level::INFO, "delivered again", "goes on where its folder stands".into()),
         Fact::AttemptClaimed { attempt } => (Level::INFO, "attempt claimed", format!("number {attempt}")),
         Fact::TaskLaunched { task } => (Level::INFO, "task launched", task.clone()),
+        Fact::ProfilesStale { age_seconds, detail } => {
+            (Level::WARN, "profiles not read again", format!("those of {age_seconds} s ago are used: {detail}"))
+        }
         Fact::TryAgain { detail } => (Level::WARN, "try again", detail.clone()),
         Fact::JobTaken { country, to, room } => {
             let to = to.as_ref().map(|to| format!("{to} ")).unwrap_or_default();

@@ -289,7 +289,7 @@ impl Routing {
         let detail = format!("given up at delivery {}: {detail}", self.delivery.receive_count);
         let refusal = Refusal::new(RefusalCode::ReceivesExhausted, detail, None);
         if is_claimed {
-            self.want(Effect::TakeDial(self.attempt(), refusal.clone()));
+            self.want(Effect::TakeDial(self.attempt(), Box::new(given_up(&refusal))));
             return State::GivingUp(GivingUp::Dial, refusal);
         }
         self.refuse(refusal)

@@ -149,7 +149,7 @@ impl Drop for LiveKitServer {
 }
 
 /// Polls `url` until it answers 200, `child` ends, or 20 s are over.
-pub(super) async fn wait_for_200(url: &str, child: Option<&mut Child>, log: &Path) -> Result<()> {
+pub(crate) async fn wait_for_200(url: &str, child: Option<&mut Child>, log: &Path) -> Result<()> {
     let Some(child) = child else { bail!("nothing was started that could answer at {url}") };
     let http = reqwest::Client::builder().timeout(Duration::from_secs(2)).no_proxy().build()?;
     let deadline = Instant::now() + READY_WITHIN;

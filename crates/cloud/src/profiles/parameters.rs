@@ -1,0 +1,150 @@
+//! Profiles and secrets in SSM Parameter Store: `/ocg/<stage>/profiles/<CC>`, `/ocg/<stage>/secrets/…`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_sdk_ssm::Client;
+use aws_sdk_ssm::error::DisplayErrorContext;
+use aws_sdk_ssm::operation::get_parameter::GetParameterError;
+use calls::profile::{CountryProfile, Profiles};
+use calls::secret::Secret;
+use serde::Deserialize;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use super::Credentials;
+
+/// What was read is used for so long without asking again.
+const FRESH_FOR: Duration = Duration::from_secs(60);
+/// Before a number is refused the tree is read once more, but not more often than this.
+const READ_AGAIN_AFTER: Duration = Duration::from_secs(5);
+/// While the store cannot be reached, what was read is used for so long.
+const USABLE_FOR: Duration = Duration::from_secs(15 * 60);
+
+/// The country profiles of a stage, read as seldom as is right.
+#[derive(Debug)]
+pub struct StoredProfiles {
+    client: Client,
+    path: String,
+    last: Mutex<Option<Read>>,
+}
+
+#[derive(Clone, Debug)]
+struct Read {
+    at: Instant,
+    profiles: Arc<Profiles>,
+}
+
+/// Profiles, and what went wrong on the way to them.
+#[derive(Clone, Debug)]
+pub struct Known {
+    /// The profiles.
+    pub profiles: Arc<Profiles>,
+    /// The store cannot be reached: these are so many seconds old.
+    pub stale: Option<(u64, String)>,
+}
+
+impl StoredProfiles {
+    /// Those of `stage`. Nothing is read yet.
+    pub fn new(client: Client, stage: &str) -> Self {
+        Self { client, path: format!("/ocg/{stage}/profiles"), last: Mutex::new(None) }
+    }
+
+    /// The profiles; with `fresh`, read again before a number is refused.
+    ///
+    /// # Errors
+    /// A sentence, when nothing that may still be used was ever read.
+    pub async fn get(&self, fresh: bool) -> Result<Known, String> {
+        // Held while reading: who comes meanwhile gets what was read.
+        let mut last = self.last.lock().await;
+        let keep_for = if fresh { READ_AGAIN_AFTER } else { FRESH_FOR };
+        if let Some(read) = last.as_ref().filter(|read| read.at.elapsed() < keep_for) {
+            return Ok(Known { profiles: read.profiles.clone(), stale: None });
+        }
+        match self.read().await {
+            Ok(profiles) => {
+                let profiles = Arc::new(profiles);
+                *last = Some(Read { at: Instant::now(), profiles: profiles.clone() });
+                Ok(Known { profiles, stale: None })
+            }
+            Err(detail) => match last.as_ref().filter(|read| read.at.elapsed() < USABLE_FOR) {
+                Some(read) => {
+                    let stale = Some((read.at.elapsed().as_secs(), detail));
+                    Ok(Known { profiles: read.profiles.clone(), stale })
+                }
+                None => Err(detail),
+            },
+        }
+    }
+
+    async fn read(&self) -> Result<Profiles, String> {
+        let pages = self.client.get_parameters_by_path().path(&self.path).into_paginator().send();
+        let pages = pages
+            .try_collect()
+            .await
+            .map_err(|error| format!("{} cannot be read: {}", self.path, DisplayErrorContext(&error)))?;
+        let parameters = pages.iter().flat_map(|page| page.parameters());
+        let read = parameters.map(|parameter| {
+            let country = parameter.name().and_then(|name| name.rsplit('/').next()).unwrap_or_default();
+            CountryProfile::from_json(parameter.value().unwrap_or_default())
+                .map_err(|error| error.found_under(country))
+        });
+        Profiles::new(read).map_err(|error| format!("{}: {error}", self.path))
+    }
+}
+
+/// `/ocg/<stage>/secrets/<CC>`
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct OfCountry {
+    livekit_api_key: String,
+    livekit_api_secret: String,
+    #[serde(default)]
+    ultravox_api_key: Option<String>,
+}
+
+/// `/ocg/<stage>/secrets/ultravox`
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct OfVendor {
+    api_key: String,
+}
+
+/// A country's secrets in the store.
+///
+/// # Errors
+/// A sentence that names the parameter and never quotes it.
+pub async fn stored_credentials(client: &Client, stage: &str, country: &str) -> Result<Credentials, String> {
+    let path = format!("/ocg/{stage}/secrets/{country}");
+    let own: OfCountry = secret(client, &path)
+        .await?
+        .ok_or_else(|| format!("there is no {path}: put the secrets of {country} there"))?;
+    let agent_api_key = match own.ultravox_api_key.filter(|key| !key.trim().is_empty()) {
+        Some(key) => key,
+        None => {
+            let shared = format!("/ocg/{stage}/secrets/ultravox");
+            let found: Option<OfVendor> = secret(client, &shared).await?;
+            found.ok_or_else(|| format!("{path} has no ultravoxApiKey, and there is no {shared}"))?.api_key
+        }
+    };
+    Ok(Credentials {
+        livekit_api_key: Secret::new(own.livekit_api_key),
+        livekit_api_secret: Secret::new(own.livekit_api_secret),
+        agent_api_key: Secret::new(agent_api_key),
+    })
+}
+
+async fn secret<T: serde::de::DeserializeOwned>(client: &Client, path: &str) -> Result<Option<T>, String> {
+    let found = match client.get_parameter().name(path).with_decryption(true).send().await {
+        Ok(found) => found,
+        Err(error) if error.as_service_error().is_some_and(GetParameterError::is_parameter_not_found) => {
+            return Ok(None);
+        }
+        Err(error) => return Err(format!("{path} cannot be read: {}", DisplayErrorContext(&error))),
+    };
+    let text = found.parameter().and_then(|parameter| parameter.value()).unwrap_or_default();
+    // Serde's own message may quote a part of the text.
+    serde_json::from_str(text).map(Some).map_err(|error| {
+        format!("{path} is not as it must be (line {}, column {}); see the contract of its fields", error.line(), error.column())
+    })
+}

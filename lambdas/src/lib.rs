@@ -1,0 +1,4 @@
+//! The functions behind the queues: each binary is a `main` over one handler here.
+
+pub mod router;
+pub mod settings;

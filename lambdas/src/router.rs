@@ -1,0 +1,203 @@
+//! The hands of `calls::routing`: messages from SQS in, tasks on ECS and dead letters out.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage, SqsMessageAttribute};
+use calls::fact::Fact;
+use calls::ids::AttemptId;
+use calls::routing::{DeadLetter, Delivery, Effect, Input, Policy, Routing, Verdict};
+use cloud::call_folder::{CallFolders, FactsWriter, Signature, draw_nonce};
+use cloud::launch::Launcher;
+use cloud::profiles::StoredProfiles;
+use cloud::queue::Queue;
+use cloud::queue::attributes::{Attribute, Content};
+use cloud::queue::dead_letter;
+use futures_util::future::join_all;
+use jiff::Timestamp;
+use telemetry::CallContext;
+use telemetry::call_history::About;
+
+/// How long what happened may take to be written after the verdict.
+const FACTS_WITHIN: Duration = Duration::from_secs(3);
+
+/// Everything that a message's way needs.
+pub struct Router {
+    /// Where call folders are.
+    pub folders: CallFolders,
+    /// The countries.
+    pub profiles: StoredProfiles,
+    /// What starts tasks.
+    pub launcher: Launcher,
+    /// Where messages go that can never work.
+    pub dead_letters: Queue,
+    /// Where upstream is told, if it wants to be.
+    pub call_history: Option<Queue>,
+    /// What the deployment decided.
+    pub policy: Policy,
+}
+
+impl Router {
+    /// Takes a batch all its way, all messages at once, and says which are to come again.
+    pub async fn handle(&self, batch: SqsEvent) -> SqsBatchResponse {
+        let routed = join_all(batch.records.into_iter().map(|message| async {
+            let id = message.message_id.clone().unwrap_or_default();
+            (id, self.route(message).await)
+        }));
+        let mut response = SqsBatchResponse::default();
+        for (id, verdict) in routed.await {
+            if matches!(verdict, Verdict::Retry(_)) {
+                response.add_failure(id);
+            }
+        }
+        response
+    }
+
+    async fn route(&self, message: SqsMessage) -> Verdict {
+        let mut way = Way::of(self, message);
+        let verdict = way.walk().await;
+        way.finish(&verdict).await;
+        verdict
+    }
+}
+
+/// One message on its way.
+struct Way<'a> {
+    router: &'a Router,
+    routing: Routing,
+    body: String,
+    attributes: Vec<Attribute>,
+    signature: Signature,
+    facts: Vec<(Timestamp, Fact)>,
+}
+
+impl<'a> Way<'a> {
+    fn of(router: &'a Router, message: SqsMessage) -> Self {
+        let delivery = delivery(&message);
+        let attributes: Vec<Attribute> =
+            message.message_attributes.iter().filter_map(|(name, value)| attribute(name, value)).collect();
+        let texts = attributes.iter().filter_map(|attribute| match &attribute.content {
+            Content::Text(text) => Some((attribute.name.clone(), text.clone())),
+            Content::Bytes(_) => None,
+        });
+        let signature = Signature {
+            name: "router".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            attributes: texts.collect::<BTreeMap<_, _>>(),
+        };
+        let routing = Routing::new(delivery, router.policy, Timestamp::now());
+        let body = message.body.unwrap_or_default();
+        Self { router, routing, body, attributes, signature, facts: Vec::new() }
+    }
+
+    async fn walk(&mut self) -> Verdict {
+        while let Some(effect) = self.routing.poll_effect() {
+            match effect {
+                Effect::Record(fact) => self.record(fact),
+                Effect::Finish(verdict) => return verdict,
+                effect => {
+                    let answer = self.perform(effect).await;
+                    self.routing.handle(answer);
+                }
+            }
+        }
+        // The core always ends with a verdict; should it not, nothing is lost.
+        Verdict::Retry("routing ended without a verdict".to_owned())
+    }
+
+    async fn perform(&mut self, effect: Effect) -> Input {
+        match self.router.folders.route(effect, &self.signature).await {
+            Ok(input) => input,
+            Err(Effect::LoadProfiles { fresh }) => self.load_profiles(fresh).await,
+            Err(Effect::Launch(attempt)) => Input::Launched(self.router.launcher.launch(&attempt).await),
+            Err(Effect::SendDeadLetter(letter)) => Input::LetterSent(self.bury(&letter).await),
+            // The folder does everything else, and nothing waits for an answer to the rest.
+            Err(_) => Input::Stored(Ok(())),
+        }
+    }
+
+    async fn load_profiles(&mut self, fresh: bool) -> Input {
+        match self.router.profiles.get(fresh).await {
+            Ok(known) => {
+                if let Some((age_seconds, detail)) = known.stale {
+                    self.record(Fact::ProfilesStale { age_seconds, detail });
+                }
+                Input::Profiles(Ok(known.profiles))
+            }
+            Err(detail) => Input::Profiles(Err(detail)),
+        }
+    }
+
+    /// The body as it came, our attributes, and upstream told if its message could be read that far.
+    async fn bury(&self, letter: &DeadLetter) -> Result<(), String> {
+        let (at, version) = (Timestamp::now(), &self.signature.version);
+        let attributes = dead_letter::attributes(letter, self.attributes.clone(), self.body.len(), at, version);
+        self.router.dead_letters.send(&self.body, &attributes).await.map_err(|error| error.to_string())?;
+        if let (Some(history), Some(tracking)) = (&self.router.call_history, &letter.tracking) {
+            let about = About::refused(&letter.attempt.key, letter.call_id.as_deref(), tracking);
+            let event = about.refusal(at, &letter.refusal).to_string();
+            if let Err(error) = history.send(&event, &[]).await {
+                tracing::warn!(%error, "upstream is not told of a refusal");
+            }
+        }
+        Ok(())
+    }
+
+    fn record(&mut self, fact: Fact) {
+        let attempt = self.routing.attempt();
+        let context = CallContext {
+            call_id: attempt.key.to_string(),
+            attempt: attempt.to_string(),
+            country: String::new(),
+            words: false,
+        };
+        telemetry::log(&context, &fact);
+        self.facts.push((Timestamp::now(), fact));
+    }
+
+    /// What happened goes into the call's folder, if there is one. A refusal leaves none.
+    async fn finish(self, verdict: &Verdict) {
+        if matches!(verdict, Verdict::Done) {
+            write_facts(&self.router.folders, self.routing.attempt(), self.facts).await;
+        }
+    }
+}
+
+async fn write_facts(folders: &CallFolders, attempt: AttemptId, facts: Vec<(Timestamp, Fact)>) {
+    if facts.is_empty() {
+        return;
+    }
+    let mut writer = FactsWriter::start(folders.clone(), attempt, draw_nonce());
+    for (at, fact) in facts {
+        writer.note(at, fact);
+    }
+    if let Err(error) = writer.close(FACTS_WITHIN).await {
+        tracing::warn!(%error, "a message's facts were not written");
+    }
+}
+
+fn delivery(message: &SqsMessage) -> Delivery {
+    let system = |name: &str| message.attributes.get(name).map(String::as_str);
+    let own = |name: &str| {
+        message.message_attributes.get(name).and_then(|attribute| attribute.string_value.clone())
+    };
+    let sent_at = system("SentTimestamp").and_then(|ms| ms.parse().ok());
+    Delivery {
+        message_id: message.message_id.clone().unwrap_or_default(),
+        body: message.body.clone().unwrap_or_default().into_bytes(),
+        call_key: own("OcgCallKey"),
+        attempt: own("OcgAttempt"),
+        receive_count: system("ApproximateReceiveCount").and_then(|n| n.parse().ok()).unwrap_or(1),
+        sent_at: sent_at.and_then(|ms| Timestamp::from_millisecond(ms).ok()).unwrap_or_else(Timestamp::now),
+    }
+}
+
+fn attribute(name: &str, value: &SqsMessageAttribute) -> Option<Attribute> {
+    let content = match (&value.string_value, &value.binary_value) {
+        (Some(text), _) => Content::Text(text.clone()),
+        (None, Some(bytes)) => Content::Bytes(bytes.to_vec()),
+        (None, None) => return None,
+    };
+    let data_type = value.data_type.clone().unwrap_or_else(|| "String".to_owned());
+    Some(Attribute { name: name.to_owned(), data_type, content })
+}

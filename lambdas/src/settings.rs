@@ -1,0 +1,150 @@
+//! What the router is told by its environment, read once.
+
+use std::time::Duration;
+
+use calls::routing::Policy;
+use cloud::launch::TaskSettings;
+
+/// The router's settings.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// `OCG_STAGE`: the deployment's name, in the parameters' path.
+    pub stage: String,
+    /// `OCG_BUCKET`: where call folders are.
+    pub bucket: String,
+    /// `DEAD_LETTER_QUEUE_URL`.
+    pub dead_letter_queue_url: String,
+    /// `CALL_HISTORY_QUEUE_URL`: where upstream is told; without, it is not.
+    pub call_history_queue_url: Option<String>,
+    /// `ECS_CLUSTER`, `TASK_DEFINITION`, `TASK_CONTAINER`, `TASK_CAPACITY_PROVIDER`, `TASK_SUBNETS`,
+    /// `TASK_SECURITY_GROUPS`, `TASK_PUBLIC_IP`.
+    pub task: TaskSettings,
+    /// `RUN_TASKS_PER_SECOND`: by this one function instance.
+    pub run_tasks_per_second: f64,
+    /// `MAX_RECEIVES`, `MAX_AGE_SECONDS`, `CLAIM_WITHIN_SECONDS`.
+    pub policy: Policy,
+}
+
+impl Settings {
+    /// Reads them with `get`, which looks a variable up.
+    ///
+    /// # Errors
+    /// A line for everything that is missing or wrong.
+    pub fn read(get: impl Fn(&str) -> Option<String>) -> Result<Self, String> {
+        let mut reader = Reader { get, problems: Vec::new() };
+        let settings = Self {
+            stage: reader.required("OCG_STAGE", "the deployment's name, such as prod"),
+            bucket: reader.required("OCG_BUCKET", "the bucket of the call folders"),
+            dead_letter_queue_url: reader.required("DEAD_LETTER_QUEUE_URL", "where refused messages go"),
+            call_history_queue_url: reader.optional("CALL_HISTORY_QUEUE_URL"),
+            task: TaskSettings {
+                cluster: reader.required("ECS_CLUSTER", "the cluster that runs the calls"),
+                task_definition: reader.required("TASK_DEFINITION", "the task definition of a call"),
+                container: reader.required("TASK_CONTAINER", "the container in it that is told the attempt"),
+                capacity_provider: reader.required("TASK_CAPACITY_PROVIDER", "FARGATE or FARGATE_SPOT"),
+                subnets: reader.list("TASK_SUBNETS", "subnet ids with commas between"),
+                security_groups: reader.list("TASK_SECURITY_GROUPS", "security group ids with commas between"),
+                public_ip: reader.required("TASK_PUBLIC_IP", "ENABLED or DISABLED") == "ENABLED",
+            },
+            run_tasks_per_second: reader.number("RUN_TASKS_PER_SECOND", 4.0),
+            policy: reader.policy(),
+        };
+        if reader.problems.is_empty() { Ok(settings) } else { Err(reader.problems.join("\n")) }
+    }
+}
+
+struct Reader<G> {
+    get: G,
+    problems: Vec<String>,
+}
+
+impl<G: Fn(&str) -> Option<String>> Reader<G> {
+    fn optional(&self, name: &str) -> Option<String> {
+        (self.get)(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
+    }
+
+    fn required(&mut self, name: &str, what: &str) -> String {
+        self.optional(name).unwrap_or_else(|| {
+            self.problems.push(format!("{name} is not set: {what}"));
+            String::new()
+        })
+    }
+
+    fn list(&mut self, name: &str, what: &str) -> Vec<String> {
+        let items = self.required(name, what);
+        items.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
+    }
+
+    fn number(&mut self, name: &str, default: f64) -> f64 {
+        let Some(text) = self.optional(name) else { return default };
+        match text.parse::<f64>() {
+            Ok(number) if number.is_finite() && number > 0.0 => number,
+            _ => {
+                self.problems.push(format!("{name}={text} must be a number above 0"));
+                default
+            }
+        }
+    }
+
+    fn policy(&mut self) -> Policy {
+        let default = Policy::default();
+        let max_age = self.optional("MAX_AGE_SECONDS").filter(|text| text != "0");
+        Policy {
+            max_age: max_age.map(|_| Duration::from_secs_f64(self.number("MAX_AGE_SECONDS", 1.0))),
+            max_receives: self.number("MAX_RECEIVES", f64::from(default.max_receives)) as u32,
+            claim_within: Duration::from_secs_f64(
+                self.number("CLAIM_WITHIN_SECONDS", default.claim_within.as_secs_f64()),
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    const ALL: &[(&str, &str)] = &[
+        ("OCG_STAGE", "test"),
+        ("OCG_BUCKET", "calls"),
+        ("DEAD_LETTER_QUEUE_URL", "http://queue/dead"),
+        ("ECS_CLUSTER", "calls"),
+        ("TASK_DEFINITION", "bridge"),
+        ("TASK_CONTAINER", "bridge"),
+        ("TASK_CAPACITY_PROVIDER", "FARGATE_SPOT"),
+        ("TASK_SUBNETS", "subnet-1, subnet-2"),
+        ("TASK_SECURITY_GROUPS", "sg-1"),
+        ("TASK_PUBLIC_IP", "ENABLED"),
+    ];
+
+    fn read(variables: &[(&str, &str)]) -> Result<Settings, String> {
+        Settings::read(|name| {
+            variables.iter().rev().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    #[test]
+    fn what_the_template_sets_is_enough() {
+        let settings = read(ALL).unwrap();
+        assert_eq!(settings.task.subnets, ["subnet-1", "subnet-2"]);
+        assert!(settings.task.public_ip);
+        assert_eq!(settings.policy, Policy::default());
+        assert_eq!(settings.call_history_queue_url, None);
+    }
+
+    #[test]
+    fn everything_that_is_missing_or_wrong_is_told_at_once() {
+        let problems = read(&[("MAX_RECEIVES", "many"), ("RUN_TASKS_PER_SECOND", "-1")]).unwrap_err();
+        for (name, _) in ALL {
+            assert!(problems.contains(&format!("{name} is not set")), "{name}: {problems}");
+        }
+        assert!(problems.contains("MAX_RECEIVES=many") && problems.contains("RUN_TASKS_PER_SECOND=-1"));
+    }
+
+    #[test]
+    fn an_age_of_zero_is_no_limit() {
+        assert_eq!(read(&[ALL, &[("MAX_AGE_SECONDS", "0")]].concat()).unwrap().policy.max_age, None);
+        let hour = read(&[ALL, &[("MAX_AGE_SECONDS", "3600")]].concat()).unwrap().policy.max_age;
+        assert_eq!(hour, Some(Duration::from_secs(3600)));
+    }
+}
