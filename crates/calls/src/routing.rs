@@ -138,8 +138,8 @@ pub enum Effect {
     },
     /// Send the message, body untouched, to where refused messages go.
     SendDeadLetter(Box<DeadLetter>),
-    /// Take `dial.json` with the decision that this attempt is given up, so that no task can dial.
-    TakeDial(AttemptId, Refusal),
+    /// Take `dial.json` with the decision that this attempt is given up so, and that no task can dial.
+    TakeDial(AttemptId, Box<Ending>),
     /// Write `outcome.json` of an attempt whose dial claim we hold.
     PutOutcome(AttemptId, Box<Ending>),
     /// Write `next.json`: a dead letter.

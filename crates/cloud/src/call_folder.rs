@@ -18,6 +18,7 @@ pub mod paths;
 mod read;
 mod recording;
 mod retry;
+mod routing;
 mod standing;
 
 use std::path::Path;
@@ -34,6 +35,7 @@ pub use claim::Claimed;
 use documents::{Back, ByDay, DialClaim, Job, Launched, Message, Next, Open};
 pub use facts::{FactsWriter, RecordedFact};
 pub use recording::Recording;
+pub use routing::Signature;
 pub use standing::{AttemptStanding, Standing};
 
 /// How long one operation is tried again before it is given up.

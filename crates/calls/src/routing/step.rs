@@ -148,8 +148,10 @@ impl Routing {
                 Err(unusable) => self
                     .again(format!("the stored message cannot be read: {}", unusable.refusal.detail), true),
             },
+            // Given up, it becomes a letter for this same attempt and takes no claim: an outcome of an attempt
+            // that may not begin would permit the one after it.
             Stand::TooEarly => {
-                self.again(format!("attempt {attempt} cannot begin: the one before it is not settled"), true)
+                self.again(format!("attempt {attempt} cannot begin: one before it is not settled"), false)
             }
         }
     }
@@ -289,7 +291,7 @@ impl Routing {
         let detail = format!("given up at delivery {}: {detail}", self.delivery.receive_count);
         let refusal = Refusal::new(RefusalCode::ReceivesExhausted, detail, None);
         if is_claimed {
-            self.want(Effect::TakeDial(self.attempt(), refusal.clone()));
+            self.want(Effect::TakeDial(self.attempt(), Box::new(given_up(&refusal))));
             return State::GivingUp(GivingUp::Dial, refusal);
         }
         self.refuse(refusal)

@@ -9,10 +9,9 @@ use anyhow::{Context as _, Result};
 use calls::fact::Fact;
 use calls::ids::AttemptId;
 use calls::plan::{CallPlan, Leg};
-use calls::routing::{Claim, DeadLetter, Delivery, Effect, Input, Policy, Routing, StoredMessage, Verdict};
+use calls::routing::{DeadLetter, Delivery, Effect, Input, Policy, Routing, Verdict};
 use calls::secret::Secret;
-use cloud::call_folder::documents::{ByDay, Follow, Job, Launched, Message, Next, Open, V};
-use cloud::call_folder::{CallFolders, Claimed, StoreError, draw_nonce};
+use cloud::call_folder::{CallFolders, Signature};
 use cloud::profiles::from_directory;
 use jiff::Timestamp;
 
@@ -81,62 +80,25 @@ impl<'a> Hands<'a> {
     }
 
     async fn perform(&mut self, effect: Effect) -> Input {
-        match effect {
-            Effect::LoadFolder(key) => {
-                Input::Folder(self.folders.look(&key).await.map(|standing| (&standing).into()).map_err(text))
+        if let Effect::PutJob { plan, .. } = &effect {
+            self.plan = Some((**plan).clone());
+        }
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        let signature = Signature { name: "demo".to_owned(), version, ..Signature::default() };
+        match self.folders.route(effect, &signature).await {
+            Ok(input) => input,
+            Err(Effect::LoadProfiles { .. }) => {
+                Input::Profiles(from_directory(self.profiles).profiles.map(Arc::new))
             }
-            Effect::LoadProfiles { .. } => {
-                Input::Profiles(Ok(Arc::new(from_directory(self.profiles).profiles)))
-            }
-            Effect::PutOpen(attempt) => {
-                let open = Open { v: V, at: Timestamp::now() };
-                Input::Stored(self.folders.open_attempt(&attempt, &open).await.map(drop).map_err(text))
-            }
-            Effect::PutMessage(key, message) => {
-                Input::Claimed(claim(self.folders.claim_message(&key, &document(message)).await))
-            }
-            Effect::PutJob { attempt, plan, deadline } => self.put_job(attempt, *plan, deadline).await,
-            Effect::Launch(attempt) => {
+            Err(Effect::Launch(attempt)) => {
                 Input::Launched(self.launch(attempt).await.map_err(|e| format!("{e:#}")))
             }
-            Effect::PutLaunched { attempt, task } => {
-                let launched = Launched { v: V, task, at: Timestamp::now() };
-                Input::Stored(self.folders.note_launched(&attempt, &launched).await.map_err(text))
-            }
-            Effect::SendDeadLetter(letter) => {
+            Err(Effect::SendDeadLetter(letter)) => {
                 Input::LetterSent(self.bury(&letter).map_err(|e| format!("{e:#}")))
             }
-            Effect::PutNext(attempt) => {
-                let next = Next { v: V, next: Follow::DeadLetter, at: Timestamp::now() };
-                Input::Stored(self.folders.claim_next(&attempt, &next).await.map(drop).map_err(text))
-            }
-            Effect::DeleteOpen(attempt) => {
-                Input::Stored(self.folders.close_attempt(&attempt).await.map(drop).map_err(text))
-            }
-            // Only what was delivered many times is given up, and here everything is delivered once.
-            Effect::TakeDial(..) | Effect::PutOutcome(..) => {
-                Input::Claimed(Claim::Failed("the demo gives no message up".into()))
-            }
-            Effect::Record(_) | Effect::Finish(_) => Input::Stored(Ok(())),
+            // The folder does everything else, and nothing waits for an answer to the rest.
+            Err(_) => Input::Stored(Ok(())),
         }
-    }
-
-    async fn put_job(&mut self, attempt: AttemptId, plan: CallPlan, deadline: Timestamp) -> Input {
-        let job = Job {
-            v: V,
-            owner: draw_nonce(),
-            plan: plan.clone(),
-            attempt: attempt.number,
-            made_by: "demo".into(),
-            made_at: Timestamp::now(),
-            deadline,
-        };
-        let claim = claim(self.folders.claim_job(&attempt, &job).await);
-        if claim == Claim::Ours {
-            self.folders.note_by_day(&attempt.key, &pointer(&attempt, &job)).await;
-            self.plan = Some(plan);
-        }
-        Input::Claimed(claim)
     }
 
     /// Where Fargate would be asked for a task: a process of our own, told nothing but the attempt.
@@ -198,45 +160,4 @@ impl<'a> Hands<'a> {
         let tone = if line.level <= tracing::Level::WARN { Tone::Warning } else { Tone::Plain };
         self.screen.line("router", tone, line.title, &line.detail);
     }
-}
-
-fn document(message: StoredMessage) -> Message {
-    Message {
-        v: V,
-        owner: draw_nonce(),
-        sqs_message_id: Some(message.message_id),
-        since: message.sent_at,
-        body: String::from_utf8_lossy(&message.body).into_owned(),
-        attributes: std::collections::BTreeMap::new(),
-    }
-}
-
-fn pointer(attempt: &AttemptId, job: &Job) -> ByDay {
-    let to = match &job.plan.leg {
-        Leg::Outbound { to } => Some(to),
-        Leg::Inbound => None,
-    };
-    ByDay {
-        v: V,
-        key: attempt.key.clone(),
-        at: job.made_at,
-        call_id: job.plan.call_id.clone(),
-        country: job.plan.profile.country.clone(),
-        masked_number: to.map(|to| to.masked()),
-        number_sha256: to.map(|to| to.sha256()),
-        campaign_id: job.plan.tracking.campaign_id.clone(),
-        customer_id: job.plan.tracking.customer_id.clone(),
-    }
-}
-
-fn claim<T>(claimed: Result<Claimed<T>, StoreError>) -> Claim {
-    match claimed {
-        Ok(Claimed::Ours) => Claim::Ours,
-        Ok(Claimed::Theirs(_)) => Claim::Theirs,
-        Err(error) => Claim::Failed(text(error)),
-    }
-}
-
-fn text(error: StoreError) -> String {
-    error.to_string()
 }
