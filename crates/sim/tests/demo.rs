@@ -1,6 +1,6 @@
 //! The demo as people run it: what it says with its exit code, and what it leaves behind.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stderr, clippy::disallowed_methods, reason = "a test on real time")]
 
 use std::fs::File;
 use std::io::Write as _;
@@ -22,10 +22,9 @@ struct Demo {
 }
 
 /// `None`, said aloud, without the programs of a stack; on CI that is a failure.
-#[expect(clippy::disallowed_methods, reason = "a test's settings come from the environment")]
 fn demo(arguments: &[&str]) -> Option<Demo> {
-    let set = |name: &&str| std::env::var_os(name).is_some_and(|path| Path::new(&path).is_file());
-    if !["LIVEKIT_SERVER", "PHONE", "BRIDGE_TASK"].iter().all(|name| set(&name)) {
+    let set = |name: &&'static str| std::env::var_os(name).is_some_and(|path| Path::new(&path).is_file());
+    if !["LIVEKIT_SERVER", "PHONE", "BRIDGE_TASK"].iter().all(set) {
         assert!(std::env::var_os("CI").is_none(), "on CI LIVEKIT_SERVER, PHONE and BRIDGE_TASK must be set");
         eprintln!("SKIPPED: LIVEKIT_SERVER, PHONE and BRIDGE_TASK must name programs; `make test` sets them");
         return None;
@@ -93,7 +92,11 @@ impl Drop for Demo {
 fn is_ended_by(signal: Signal) {
     let Some(mut demo) = demo(&[]) else { return };
     demo.waits_for("bridge active");
-    assert!(demo.alive().len() >= 5, "livekit-server, phone and its Redis, bridge-task and itself: {:?}", demo.alive());
+    assert!(
+        demo.alive().len() >= 5,
+        "livekit-server, phone and its Redis, bridge-task and itself: {:?}",
+        demo.alive()
+    );
     kill_process(Pid::from_child(&demo.process), signal).unwrap();
     assert!(!demo.process.wait().unwrap().success());
     demo.leaves_nothing();
