@@ -30,8 +30,8 @@ const CONNECT_CAP: Duration = Duration::from_secs(5);
 const LARGEST_MESSAGE: usize = 64 << 20;
 
 /// How long of that the connection made before the answer gets: it may have died without anybody noticing, and
-/// then there must be time for a new one.
-const WARM_CAP: Duration = Duration::from_millis(1500);
+/// then there must be time for a new one. Not less: a vendor that is only slow would be joined twice.
+const WARM_CAP: Duration = Duration::from_secs(3);
 
 /// A connection to where the agent's websocket is, made while the phone rings. Dropping it gives it up.
 #[derive(Debug)]
@@ -223,7 +223,7 @@ mod tests {
         });
         let started = clock::now();
         open(&join_url, Some(warm)).await.unwrap();
-        assert!(clock::ms_since(started) < 2500, "the new one had to wait too long");
+        assert!(clock::ms_since(started) < 4500, "the new one had to wait too long");
         vendor.await.unwrap();
     }
 

@@ -1,6 +1,11 @@
 //! The demo as people run it: what it says with its exit code, and what it leaves behind.
 
-#![allow(clippy::unwrap_used, clippy::print_stderr, clippy::disallowed_methods, reason = "a test on real time")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    reason = "a test on real time"
+)]
 
 use std::fs::File;
 use std::io::Write as _;
