@@ -8,6 +8,7 @@ use calls::plan::{CallPlan, Leg};
 use cloud::call_folder::{CallFolders, draw_nonce};
 use cloud::profiles::{Credentials, Problem};
 
+use crate::last_resort::Attempt;
 use crate::settings::Settings;
 use crate::{cli, clock};
 
@@ -66,15 +67,28 @@ impl Job {
     }
 }
 
-/// Takes up the job that lies in a call folder.
+/// Takes up the job that lies in a call folder. From the moment it is read, whatever stands in the way is written
+/// there too.
 pub async fn from_call_folder(asked: &cli::Job, settings: &Settings) -> anyhow::Result<Job> {
     let folders = CallFolders::in_directory(&settings.calls)?;
     let found = folders.job(&asked.attempt).await?.ok_or_else(|| {
         let (attempt, calls) = (&asked.attempt, settings.calls.display());
         anyhow!("there is no job {attempt} in {calls}: is --calls (or OCG_CALLS) the right directory?")
     })?;
-    let country = &found.plan.profile.country;
-    let credentials = credentials(country, settings)?;
+    let credentials = match credentials(&found.plan.profile.country, settings) {
+        Ok(credentials) => credentials,
+        Err(problem) => {
+            let attempt = Attempt {
+                id: asked.attempt.clone(),
+                folders,
+                plan: found.plan,
+                task: settings.task.clone(),
+                started_at: clock::wall(),
+            };
+            attempt.failed_before_dial(&problem.to_string()).await;
+            return Err(problem);
+        }
+    };
     let claim_by = Some(clock::instant_of(found.deadline));
     let job = Job::new(asked.attempt.clone(), found.plan, credentials, folders, settings);
     Ok(Job { claim_by, ..job })

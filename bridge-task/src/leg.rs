@@ -57,6 +57,23 @@ pub fn claim(
     }
 }
 
+/// The claim of a task that failed before it could even make a room of its own. Nothing rings by it, so it is
+/// settled soon.
+pub fn claim_without_dial(task: &str, now: Timestamp, failed: String) -> DialClaim {
+    DialClaim {
+        v: V,
+        owner: draw_nonce(),
+        task: task.to_owned(),
+        room: None,
+        callee_identity: None,
+        agent_call_id: None,
+        invite_by: now,
+        deadline: now + SETTLE_MARGIN,
+        failed_before_dial: Some(failed),
+        decision: None,
+    }
+}
+
 /// What became of taking the claim.
 pub fn claim_result(result: Result<Claimed<DialClaim>, cloud::call_folder::StoreError>) -> Input {
     Input::Leg(match result {

@@ -6,6 +6,8 @@ mod agent;
 mod cli;
 mod clock;
 mod job;
+mod last_resort;
+mod last_word;
 mod leg;
 mod perform;
 mod recorder;
@@ -16,6 +18,7 @@ mod terminal;
 mod tls;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser as _;
 
@@ -28,6 +31,9 @@ const CARRIED_THROUGH: u8 = 0;
 const FAILED: u8 = 1;
 /// Something is missing or wrong in what we were told.
 const MISCONFIGURED: u8 = 2;
+
+/// How long threads that still write a file are waited for.
+const SHUTDOWN_CAP: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -45,11 +51,14 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return complain(&anyhow::Error::new(error).context("no asynchronous runtime")),
     };
-    match runtime.block_on(start(&cli, &settings)) {
+    let code = match runtime.block_on(start(&cli, &settings)) {
         Ok(true) => ExitCode::from(CARRIED_THROUGH),
         Ok(false) => ExitCode::from(FAILED),
         Err(problem) => complain(&problem),
-    }
+    };
+    // A disk that hangs must not keep a process whose call is over.
+    runtime.shutdown_timeout(SHUTDOWN_CAP);
+    code
 }
 
 /// Runs what was asked for; `true` if the call was carried through.

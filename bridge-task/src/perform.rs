@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicU64;
 
 use agents::{Agent, Created};
 use anyhow::Context as _;
-use calls::call::{AudioCommand, Effect, Input, LegEvent, RoomEvent, RoomFailure, SoundEvent};
+use calls::call::{AudioCommand, Effect, Input, LegEvent, Room, RoomEvent, RoomFailure, SoundEvent};
 use calls::fact::Fact;
 use calls::ids::Nonce;
 use cloud::call_folder::{FactsWriter, draw_nonce};
@@ -17,11 +17,12 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::agent::{self, Socket, Sound, Warm};
-use crate::clock;
 use crate::job::Job;
+use crate::last_resort::LastResort;
 use crate::leg::{self, Permit};
 use crate::recorder::{self, Tape};
 use crate::room::{self, Joined};
+use crate::{clock, tls};
 
 /// Packets that may wait for the recorder: two seconds of both directions.
 const TAPPED_PACKETS: usize = 200;
@@ -36,8 +37,6 @@ pub enum News {
     ListenTo(String),
     /// The agent exists.
     AgentCreated(Created),
-    /// The agent's socket is open.
-    AgentConnected(Socket),
 }
 
 /// Everything a call in progress holds.
@@ -56,7 +55,10 @@ pub struct Hands {
     sound_in: Option<AudioIn>,
     created: Option<Created>,
     warm: Option<Warm>,
-    socket: Option<Socket>,
+    /// The agent's socket, open or being opened.
+    socket: Option<JoinHandle<Option<Socket>>>,
+    /// The same, being closed.
+    closing_socket: Option<JoinHandle<()>>,
     permit: Option<Permit>,
     tap: Option<mpsc::Sender<room_client::TappedPacket>>,
     tape: mpsc::UnboundedSender<Tape>,
@@ -64,6 +66,8 @@ pub struct Hands {
     outcome_owner: Nonce,
     /// Callee sound that was not silence, milliseconds; counted by who sends it to the agent.
     callee_ms: Arc<AtomicU64>,
+    /// The outcome to be written is no system error.
+    ends_as_business: bool,
     /// As far as this process is concerned: what its exit code says.
     carried_through: bool,
 }
@@ -71,6 +75,7 @@ pub struct Hands {
 impl Hands {
     /// Ready to work; nothing is done yet.
     pub fn new(job: Job) -> anyhow::Result<Self> {
+        tls::prepare();
         let (news, inbox) = mpsc::unbounded_channel();
         let livekit = rooms::Livekit::new(
             &job.plan.profile.livekit.url,
@@ -107,14 +112,21 @@ impl Hands {
             created: None,
             warm: None,
             socket: None,
+            closing_socket: None,
             permit: None,
             tap: Some(tap),
             tape,
             recorder,
             outcome_owner: draw_nonce(),
             callee_ms: Arc::default(),
+            ends_as_business: false,
             carried_through: false,
         })
+    }
+
+    /// What hangs up and tells of it when these hands cannot.
+    pub fn last_resort(&self, room: Room) -> LastResort {
+        LastResort::new(&self.job, room, self.livekit.clone(), self.outcome_owner.clone())
     }
 
     /// The next news for the call.
@@ -136,7 +148,6 @@ impl Hands {
                     self.warm = Some(agent::warm_up(&created.join_url));
                     self.created = Some(created);
                 }
-                Some(News::AgentConnected(socket)) => self.socket = Some(socket),
                 None => std::future::pending().await,
             }
         }
@@ -170,7 +181,11 @@ impl Hands {
             Fact::DialClaimed | Fact::Dialing { .. } | Fact::Answered { .. } | Fact::Ending { .. }
         );
         // Another task carries the call through: to leave is all that is left to do, and no failure.
-        self.carried_through |= matches!(fact, Fact::Duplicate { .. });
+        self.carried_through |= match &fact {
+            Fact::Duplicate { .. } => true,
+            Fact::OutcomeWritten => self.ends_as_business,
+            _ => false,
+        };
         self.facts.note(clock::wall(), fact);
         if moment {
             self.facts.flush();
@@ -238,7 +253,7 @@ impl Hands {
         let (agent, url, warm) = (self.agent.clone(), created.join_url.clone(), self.warm.take());
         let sound =
             Sound { from_callee: sound_in, callee_ms: self.callee_ms.clone(), to_callee: out.clone() };
-        tokio::spawn(agent::connect(agent, url, warm, sound, self.news.clone()));
+        self.socket = Some(tokio::spawn(agent::connect(agent, url, warm, sound, self.news.clone())));
     }
 
     fn open_sound(&mut self) {
@@ -273,8 +288,14 @@ impl Hands {
         self.spawn(agent::ask_why(agent, id, self.job.credentials.agent_api_key.clone()));
     }
 
+    /// A socket that opens only now is closed as well.
     fn close_agent(&mut self) {
-        self.socket = None;
         self.warm = None;
+        let Some(socket) = self.socket.take() else { return };
+        self.closing_socket = Some(tokio::spawn(async move {
+            if let Ok(Some(socket)) = socket.await {
+                socket.close().await;
+            }
+        }));
     }
 }

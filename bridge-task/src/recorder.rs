@@ -1,12 +1,10 @@
 //! The recorder: both directions as the packets were, from the answer on.
 
-use std::fs::File;
-use std::io::BufWriter;
-use std::path::Path;
+mod tracks;
+
 use std::time::Instant;
 
 use anyhow::Context as _;
-use audio::ogg::OggOpusWriter;
 use calls::call::{Input, SoundEvent};
 use calls::ids::AttemptId;
 use cloud::call_folder::{CallFolders, Recording};
@@ -15,9 +13,10 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::perform::News;
+use tracks::Tracks;
 
-/// 48 kHz samples in a millisecond: the clock of RTP and of Ogg Opus.
-const TICKS_PER_MS: u64 = 48;
+/// Packets that may wait for the disk: two seconds of both directions. What comes beyond them is left out.
+const WAITING_PACKETS: usize = 200;
 
 /// What the recorder wants to be told.
 pub enum Tape {
@@ -46,104 +45,76 @@ pub fn start(
                 },
             }
         };
-        let mut tracks = if record { Some(Tracks::create()?) } else { None };
+        let writer = record.then(|| Writer::start(started));
         let mut heard = false;
         let stopped = loop {
             tokio::select! {
                 Some(packet) = packets.recv() => {
+                    // Told first: a disk that fails harms the recording alone.
                     if packet.direction == Direction::FromCallee && !std::mem::replace(&mut heard, true) {
                         let _ = news.send(News::Of(Input::Sound(SoundEvent::CalleeHeard)));
                     }
-                    if let Some(tracks) = &mut tracks {
-                        tracks.write(started, &packet)?;
+                    if let Some(writer) = &writer {
+                        writer.write(packet);
                     }
                 }
                 told = tape.recv() => match told {
-                    Some(Tape::Stop(at)) => break Some(at),
+                    Some(Tape::Stop(at)) => break at,
                     Some(Tape::Start(_)) => {}
-                    None => break None,
+                    None => break started,
                 },
             }
         };
-        match tracks {
-            Some(tracks) => tracks.store(started, stopped.unwrap_or(started), &folders, &attempt).await,
+        match writer {
+            Some(writer) => store(&writer.finish(stopped).await?, &folders, &attempt).await,
             None => Ok(()),
         }
     })
 }
 
-/// Two files in a folder of our own, each with a clock that starts at the answer.
-struct Tracks {
-    folder: tempfile::TempDir,
-    callee: Track,
-    agent: Track,
+/// A thread that writes files: the one that carries the call never waits for a disk.
+struct Writer {
+    work: mpsc::Sender<Work>,
+    thread: JoinHandle<anyhow::Result<tempfile::TempDir>>,
 }
 
-struct Track {
-    writer: OggOpusWriter<BufWriter<File>>,
-    /// RTP time and file position of the first packet.
-    origin: Option<(u32, u64)>,
+enum Work {
+    Write(TappedPacket),
+    Finish(Instant),
 }
 
-impl Tracks {
-    fn create() -> anyhow::Result<Self> {
-        let folder = tempfile::tempdir().context("no place for the recordings")?;
-        let callee = Track::create(&folder.path().join(Recording::Callee.file_name()), 1)?;
-        let agent = Track::create(&folder.path().join(Recording::Agent.file_name()), 2)?;
-        Ok(Self { folder, callee, agent })
+impl Writer {
+    fn start(started: Instant) -> Self {
+        let (work, mut inbox) = mpsc::channel(WAITING_PACKETS);
+        let thread = tokio::task::spawn_blocking(move || {
+            let mut tracks = Tracks::create(started)?;
+            let mut stopped = started;
+            while let Some(next) = inbox.blocking_recv() {
+                match next {
+                    Work::Write(packet) => tracks.write(&packet)?,
+                    Work::Finish(at) => stopped = at,
+                }
+            }
+            tracks.finish(stopped)
+        });
+        Self { work, thread }
     }
 
-    fn write(&mut self, started: Instant, packet: &TappedPacket) -> anyhow::Result<()> {
-        match packet.direction {
-            Direction::FromCallee => self.callee.write(started, packet),
-            Direction::ToCallee => self.agent.write(started, packet),
-        }
+    fn write(&self, packet: TappedPacket) {
+        // A thread that has failed takes nothing any more, and says why at the end.
+        let _ = self.work.try_send(Work::Write(packet));
     }
 
-    async fn store(
-        self,
-        started: Instant,
-        stopped: Instant,
-        folders: &CallFolders,
-        attempt: &AttemptId,
-    ) -> anyhow::Result<()> {
-        let end = ticks(started, stopped);
-        self.callee.writer.finish(end)?;
-        self.agent.writer.finish(end)?;
-        for recording in [Recording::Callee, Recording::Agent] {
-            folders
-                .put_recording(attempt, recording, &self.folder.path().join(recording.file_name()))
-                .await?;
-        }
-        Ok(())
+    async fn finish(self, stopped: Instant) -> anyhow::Result<tempfile::TempDir> {
+        let _ = self.work.send(Work::Finish(stopped)).await;
+        drop(self.work);
+        self.thread.await.context("the recorder broke")?
     }
 }
 
-impl Track {
-    fn create(path: &Path, serial: u32) -> anyhow::Result<Self> {
-        let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
-        Ok(Self { writer: OggOpusWriter::new(BufWriter::new(file), serial, &[])?, origin: None })
+async fn store(folder: &tempfile::TempDir, folders: &CallFolders, attempt: &AttemptId) -> anyhow::Result<()> {
+    for recording in [Recording::Callee, Recording::Agent] {
+        folders.put_recording(attempt, recording, &folder.path().join(recording.file_name())).await?;
     }
-
-    /// The first packet's place is when it came; those after it follow by their RTP time, which knows
-    /// what jitter hides. A packet from before the start, or one that comes too late, is left out.
-    fn write(&mut self, started: Instant, packet: &TappedPacket) -> anyhow::Result<()> {
-        let (rtp, place) = match self.origin {
-            Some(origin) => origin,
-            None if packet.at < started => return Ok(()),
-            None => *self.origin.insert((packet.rtp_time, ticks(started, packet.at))),
-        };
-        let after = packet.rtp_time.wrapping_sub(rtp);
-        let at = place + u64::from(after);
-        if after > u32::MAX / 2 || at < self.writer.position() {
-            return Ok(());
-        }
-        self.writer.write(at, &packet.payload)?;
-        Ok(())
-    }
-}
-
-fn ticks(from: Instant, to: Instant) -> u64 {
-    let ms = u64::try_from(to.saturating_duration_since(from).as_millis()).unwrap_or_default();
-    ms * TICKS_PER_MS
+    Ok(())
 }

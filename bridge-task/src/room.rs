@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use calls::call::{Input, LegEvent, RoomEvent, RoomFailure};
+use calls::call::{Input, LegEnd, LegEvent, RoomEvent, RoomFailure, RoomLoss};
 use calls::ids::BRIDGE_IDENTITY;
 use room_client::{EndReason, JoinError, ParticipantKind, RoomConfig};
 use tokio::sync::mpsc;
 
 use crate::clock;
 use crate::job::Job;
+use crate::last_word::LastWord;
 use crate::perform::News;
 
 /// How long the token can be used to join.
@@ -79,13 +80,15 @@ pub async fn join(config: RoomConfig, callee: Option<String>, news: mpsc::Unboun
 }
 
 /// The callee is the identity that we dialed; inbound it is the first participant of kind SIP. Nobody
-/// else's news is the callee's.
+/// else's news is the callee's. A session that breaks without a word is a lost room.
 async fn watch(
     mut events: mpsc::UnboundedReceiver<room_client::RoomEvent>,
     mut callee: Option<String>,
     news: mpsc::UnboundedSender<News>,
 ) {
     use room_client::RoomEvent as Event;
+    let broken = RoomEvent::Lost { detail: "our session in the room broke".to_owned(), loss: RoomLoss::Room };
+    let last_word = LastWord::new(&news, Input::Room(broken));
     while let Some(event) = events.recv().await {
         let is_callee = |identity: &str| callee.as_deref() == Some(identity);
         let input = match event {
@@ -103,27 +106,102 @@ async fn watch(
             Event::CallStatus { identity, status } if is_callee(&identity) => match status.as_str() {
                 "ringing" => Input::Leg(LegEvent::Ringing),
                 "active" => Input::Leg(LegEvent::Active),
-                "hangup" => Input::Leg(LegEvent::Left { detail: "the callee hung up".to_owned() }),
+                "hangup" => {
+                    let detail = "the callee hung up".to_owned();
+                    Input::Leg(LegEvent::Left { why: LegEnd::HungUp, detail })
+                }
                 _ => continue,
             },
             Event::ParticipantLeft { identity, reason } if is_callee(&identity) => {
-                Input::Leg(LegEvent::Left { detail: format!("the callee left ({reason})") })
+                let detail = format!("the callee left ({reason})");
+                Input::Leg(LegEvent::Left { why: whose_doing(&reason), detail })
             }
             Event::Dtmf { identity, digit } if is_callee(&identity) => Input::Leg(LegEvent::Dtmf { digit }),
             Event::Reconnecting => Input::Room(RoomEvent::Reconnecting),
             Event::Resumed => Input::Room(RoomEvent::Resumed),
-            Event::Ended { reason: EndReason::Left } => continue,
+            Event::Ended { reason: EndReason::Left } => return last_word.withdraw(),
             Event::Ended { reason } => {
-                let leg_may_return = matches!(
-                    reason,
-                    EndReason::ServerGone(_) | EndReason::SignalLost(_) | EndReason::MediaLost(_)
-                );
-                Input::Room(RoomEvent::Lost { detail: reason.to_string(), leg_may_return })
+                let loss = match reason {
+                    EndReason::DuplicateIdentity => RoomLoss::TakenOver,
+                    EndReason::ServerGone(_) | EndReason::SignalLost(_) | EndReason::MediaLost(_) => {
+                        RoomLoss::Server
+                    }
+                    EndReason::Left | EndReason::RoomDeleted | EndReason::Removed | EndReason::Other(_) => {
+                        RoomLoss::Room
+                    }
+                };
+                let lost = RoomEvent::Lost { detail: reason.to_string(), loss };
+                return last_word.say(Input::Room(lost));
             }
             _ => continue,
         };
         if news.send(News::Of(input)).is_err() {
-            return;
+            return last_word.withdraw();
         }
+    }
+}
+
+/// Whose doing a participant's end was, by LiveKit's reason (`DisconnectReason` in livekit_models.proto).
+fn whose_doing(reason: &str) -> LegEnd {
+    match reason {
+        "CLIENT_INITIATED" => LegEnd::HungUp,
+        "PARTICIPANT_REMOVED" | "ROOM_DELETED" | "ROOM_CLOSED" => LegEnd::Removed,
+        _ => LegEnd::Lost,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use room_client::RoomEvent as Event;
+
+    use super::*;
+
+    /// What a call hears when its session says this and is gone.
+    async fn heard(said: Vec<Event>) -> Vec<Input> {
+        let (events, receiver) = mpsc::unbounded_channel();
+        for event in said {
+            events.send(event).unwrap();
+        }
+        drop(events);
+        let (news, mut inbox) = mpsc::unbounded_channel();
+        watch(receiver, Some("callee".to_owned()), news).await;
+        let mut heard = Vec::new();
+        while let Some(next) = inbox.recv().await {
+            if let News::Of(input) = next {
+                heard.push(input);
+            }
+        }
+        heard
+    }
+
+    #[tokio::test]
+    async fn a_session_that_breaks_without_a_word_is_a_lost_room() {
+        let heard = heard(vec![Event::Reconnecting]).await;
+        assert!(matches!(heard[..], [_, Input::Room(RoomEvent::Lost { .. })]), "{heard:?}");
+    }
+
+    #[tokio::test]
+    async fn not_every_leaving_is_a_hang_up() {
+        let identity = || "callee".to_owned();
+        let left = |reason: &str| Event::ParticipantLeft { identity: identity(), reason: reason.to_owned() };
+        let hung_up = Event::CallStatus { identity: identity(), status: "hangup".to_owned() };
+        for (event, expected) in [
+            (hung_up, LegEnd::HungUp),
+            (left("CLIENT_INITIATED"), LegEnd::HungUp),
+            (left("PARTICIPANT_REMOVED"), LegEnd::Removed),
+            (left("CONNECTION_TIMEOUT"), LegEnd::Lost),
+        ] {
+            let heard = heard(vec![event]).await;
+            let Input::Leg(LegEvent::Left { why, .. }) = &heard[0] else { panic!("{heard:?}") };
+            assert_eq!(*why, expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn an_end_is_told_once_and_our_own_leaving_is_no_news() {
+        let lost = heard(vec![Event::Ended { reason: EndReason::RoomDeleted }]).await;
+        assert!(matches!(lost[..], [Input::Room(RoomEvent::Lost { .. })]), "{lost:?}");
+        assert_eq!(heard(vec![Event::Ended { reason: EndReason::Left }]).await, []);
     }
 }

@@ -7,7 +7,7 @@ use anyhow::{Context as _, anyhow, bail};
 use calls::ids::{AttemptId, CallKey};
 use calls::phone::PhoneNumber;
 use calls::plan::{CallPlan, Leg};
-use calls::profile::{CountryProfile, FirstSpeaker, Found};
+use calls::profile::{CountryProfile, FirstSpeaker, Found, Profiles};
 use calls::trigger::Tracking;
 use cloud::call_folder::documents::{Job as JobDocument, V};
 use cloud::call_folder::{CallFolders, draw_nonce};
@@ -41,7 +41,7 @@ pub async fn outbound(asked: &Outbound, settings: &Settings) -> anyhow::Result<J
     let to = PhoneNumber::parse(&asked.to)
         .map_err(|error| anyhow!("--to {}: {error}; write it as +<country code><number>", asked.to))?;
     let loaded = load(&asked.common, settings);
-    let profile = match loaded.profiles.lookup(&to) {
+    let profile = match usable(&loaded)?.lookup(&to) {
         Found::Profile(profile) => complete(&loaded, profile)?.clone(),
         Found::Broken(error) => {
             let problems = error.country.as_deref().map(|country| loaded.problems_of(country));
@@ -54,7 +54,7 @@ pub async fn outbound(asked: &Outbound, settings: &Settings) -> anyhow::Result<J
         Found::None => bail!(
             "no profile covers {to}, there is only {}: add its country (LIVEKIT_URL_<CC> and the others, or a \
              file in the directory of --profiles)",
-            known(&loaded).join(", ")
+            known(usable(&loaded)?).join(", ")
         ),
     };
     let job = make(Leg::Outbound { to }, profile, &asked.common, settings).await?;
@@ -78,7 +78,8 @@ fn load(common: &Common, settings: &Settings) -> Loaded {
 }
 
 fn the_country<'a>(loaded: &'a Loaded, asked: Option<&str>) -> anyhow::Result<&'a CountryProfile> {
-    let known = known(loaded);
+    let profiles = usable(loaded)?;
+    let known = known(profiles);
     let asked = match (asked, known.as_slice()) {
         (Some(country), _) => country.to_uppercase(),
         (None, [only]) => (*only).to_owned(),
@@ -90,7 +91,7 @@ fn the_country<'a>(loaded: &'a Loaded, asked: Option<&str>) -> anyhow::Result<&'
             bail!("several countries are configured ({}): say which with --country", several.join(", "))
         }
     };
-    if let Some(profile) = loaded.profiles.of_country(&asked) {
+    if let Some(profile) = profiles.of_country(&asked) {
         return complete(loaded, profile);
     }
     let problems = loaded.problems_of(&asked);
@@ -106,8 +107,13 @@ fn complete<'a>(loaded: &Loaded, profile: &'a CountryProfile) -> anyhow::Result<
     if problems.is_empty() { Ok(profile) } else { Err(complaint(problems)) }
 }
 
-fn known(loaded: &Loaded) -> Vec<&str> {
-    loaded.profiles.usable().iter().map(|profile| profile.country.as_str()).collect()
+/// The profiles, if they go together.
+fn usable(loaded: &Loaded) -> anyhow::Result<&Profiles> {
+    loaded.profiles.as_ref().map_err(|_| complaint(&loaded.problems))
+}
+
+fn known(profiles: &Profiles) -> Vec<&str> {
+    profiles.usable().iter().map(|profile| profile.country.as_str()).collect()
 }
 
 async fn make(

@@ -1,6 +1,6 @@
 //! TLS for the agent's websocket: rustls over the system's certificates (`SSL_CERT_FILE` is honoured).
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use anyhow::{Context as _, bail};
 use rustls::pki_types::ServerName;
@@ -29,16 +29,29 @@ pub async fn connect(url: &Uri) -> anyhow::Result<Stream> {
         return Ok(MaybeTlsStream::Plain(tcp));
     }
     let name = ServerName::try_from(host.to_owned()).context("the host is no server name")?;
-    let tls = TlsConnector::from(Arc::new(config()?)).connect(name, tcp).await.context("no TLS")?;
+    let config = config().map_err(anyhow::Error::msg)?;
+    let tls = TlsConnector::from(config).connect(name, tcp).await.context("no TLS")?;
     Ok(MaybeTlsStream::Rustls(tls))
 }
 
-fn config() -> anyhow::Result<ClientConfig> {
+/// Reads the certificates, on a thread of its own: a bundle takes longer than a frame of sound. Done once, at the
+/// start, so that nobody waits for it after the answer. Must be called within a tokio runtime.
+pub fn prepare() {
+    tokio::task::spawn_blocking(|| drop(config()));
+}
+
+/// What was read at first; who comes while it is being read waits.
+fn config() -> Result<Arc<ClientConfig>, &'static str> {
+    static CONFIG: OnceLock<Result<Arc<ClientConfig>, &'static str>> = OnceLock::new();
+    CONFIG.get_or_init(|| read_config().map(Arc::new)).clone()
+}
+
+fn read_config() -> Result<ClientConfig, &'static str> {
     let found = rustls_native_certs::load_native_certs();
     let mut roots = RootCertStore::empty();
     let (usable, _) = roots.add_parsable_certificates(found.certs);
     if usable == 0 {
-        bail!("this system has no CA certificates: install them, or point SSL_CERT_FILE at a bundle");
+        return Err("this system has no CA certificates: install them, or point SSL_CERT_FILE at a bundle");
     }
     Ok(ClientConfig::builder().with_root_certificates(roots).with_no_client_auth())
 }

@@ -145,7 +145,8 @@ impl Arrangement {
         for (name, value) in &self.env {
             task = task.env(name, value);
             let is_secret = name.contains("_SECRET") || name.contains("ULTRAVOX_API_KEY");
-            secrets.extend(is_secret.then(|| value.clone()));
+            // An empty one is none, and stands everywhere.
+            secrets.extend((is_secret && !value.is_empty()).then(|| value.clone()));
         }
         Ok(LiveCall::new(
             self.stage,

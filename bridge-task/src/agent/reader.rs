@@ -14,6 +14,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::WebSocket;
 use super::writer::PING_EVERY;
+use crate::last_word::LastWord;
 use crate::perform::News;
 
 /// Nothing came for this long, not even the answer to a ping: nobody is there any more.
@@ -46,7 +47,10 @@ impl Reader {
         }
     }
 
+    /// Runs until the socket ends, and tells of that, whatever happens.
     pub(super) async fn run(mut self, mut stream: SplitStream<WebSocket>) {
+        let broken = AgentEvent::Closed { clean: false, detail: "our reader of its socket broke".to_owned() };
+        let last_word = LastWord::new(&self.news, Input::Agent(broken));
         let (clean, detail) = loop {
             match tokio::time::timeout(SILENT_FOR, stream.next()).await {
                 Ok(Some(Ok(Message::Binary(bytes)))) => self.play(&bytes),
@@ -66,14 +70,13 @@ impl Reader {
         for said in self.transcripts.take_open() {
             self.said(said.role, said.text);
         }
-        self.tell(AgentEvent::Closed { clean, detail });
+        last_word.say(Input::Agent(AgentEvent::Closed { clean, detail }));
     }
 
     fn play(&mut self, bytes: &[u8]) {
         join_samples(&mut self.half, bytes, &mut self.samples);
-        let dropped_ms = self.out.push(&self.samples);
-        if dropped_ms > 0 {
-            self.note_once(format!("{dropped_ms} ms of sound beyond the minute that fits the queue"));
+        if self.out.push(&self.samples) > 0 {
+            self.note_once("sound beyond the minute that fits the queue".to_owned());
         }
     }
 
@@ -88,7 +91,7 @@ impl Reader {
             }
             Event::ClearPlayout => {
                 // Here and not by way of the call: what comes behind this message must stay behind it.
-                let dropped_ms = self.out.clear().dropped_ms;
+                let dropped_ms = self.out.clear();
                 let _ = self.news.send(News::Of(Input::Sound(SoundEvent::Flushed { dropped_ms })));
             }
             Event::HangUp { detail } => self.tell(AgentEvent::HangUp { detail: detail.unwrap_or_default() }),

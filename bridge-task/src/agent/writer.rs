@@ -1,15 +1,14 @@
-//! To the agent's socket: the callee's voice, one second a second, and our texts.
+//! To the agent's socket: the callee's voice, one second a second.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use agents::{Agent, ClientMessage};
 use bytes::{BufMut as _, BytesMut};
 use futures_util::SinkExt as _;
 use futures_util::stream::SplitSink;
 use room_client::AudioIn;
-use tokio::sync::mpsc;
+use tokio::sync::oneshot;
 use tokio_tungstenite::tungstenite::{Bytes, Message};
 
 use super::WebSocket;
@@ -20,13 +19,12 @@ pub(super) const PING_EVERY: Duration = Duration::from_secs(10);
 /// Quieter than this is silence, dBFS: line noise of a phone lies below.
 const SILENCE_DBFS: f64 = -50.0;
 
-/// Runs until nobody wants to tell the agent anything any more, or the socket takes no more; who reads the
-/// socket tells of its end.
+/// Runs until the other end of `over` is dropped, or the socket takes no more; who reads the socket tells of its
+/// end.
 pub(super) async fn run(
-    agent: Agent,
     mut from_callee: AudioIn,
     callee_ms: Arc<AtomicU64>,
-    mut told: mpsc::UnboundedReceiver<ClientMessage>,
+    mut over: oneshot::Receiver<()>,
     mut sink: SplitSink<WebSocket, Message>,
 ) {
     let mut pings = tokio::time::interval(PING_EVERY);
@@ -43,10 +41,7 @@ pub(super) async fn run(
                 }
                 Message::Binary(buffer.split().freeze())
             }
-            message = told.recv() => match message {
-                Some(message) => Message::text(agent.encode(&message)),
-                None => break,
-            },
+            _ = &mut over => break,
             _ = pings.tick() => Message::Ping(Bytes::new()),
         };
         if sink.send(message).await.is_err() {

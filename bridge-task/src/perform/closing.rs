@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use calls::call::{Input, RoomEvent, TIDY_CAP};
+use calls::call::{Input, NotStored, RoomEvent, TIDY_CAP};
 use calls::fact::Fact;
 use calls::outcome::{Ending, Outcome, OutcomeKind};
 use cloud::call_folder::Claimed;
@@ -16,6 +16,8 @@ use crate::clock;
 const JOIN_CAP: Duration = Duration::from_secs(3);
 /// How long the server may still be at our last try to bring a lost websocket back: that makes the room anew.
 const LAST_TRY: Duration = Duration::from_secs(1);
+/// How long the agent's vendor may take to hear that the call is over.
+const GOODBYE_CAP: Duration = Duration::from_secs(1);
 /// How long the facts and recordings may take at the end.
 const FLUSH_CAP: Duration = Duration::from_secs(15);
 
@@ -52,17 +54,19 @@ impl Hands {
         });
     }
 
-    /// Writes the outcome, once; somebody else's stays.
+    /// Writes the outcome; somebody else's stays. Asked again, it finds an earlier try of ours by its owner.
     pub(super) fn write_outcome(&mut self, ending: Ending) {
-        self.carried_through = matches!(ending.outcome, OutcomeKind::Answered | OutcomeKind::NotAnswered);
+        self.ends_as_business = matches!(ending.outcome, OutcomeKind::Answered | OutcomeKind::NotAnswered);
         let outcome = self.outcome(ending);
         let (folders, attempt) = (self.job.folders.clone(), self.job.attempt.clone());
         let owner = self.outcome_owner.clone();
         self.spawn(async move {
             Input::OutcomeStored(match folders.claim_outcome(&attempt, &owner, &outcome).await {
                 Ok(Claimed::Ours) => Ok(()),
-                Ok(Claimed::Theirs(other)) => Err(format!("there is one already: {}", other.outcome)),
-                Err(error) => Err(error.to_string()),
+                Ok(Claimed::Theirs(other)) => {
+                    Err(NotStored::AnotherIsThere(format!("there is one already: {}", other.outcome)))
+                }
+                Err(error) => Err(NotStored::Failed(error.to_string())),
             })
         });
     }
@@ -103,6 +107,10 @@ impl Hands {
         if let Some(room) = self.room.take() {
             room.leave().await;
         }
+        if let Some(closing) = self.closing_socket.take() {
+            // A vendor that does not listen any more finds out by itself.
+            let _ = tokio::time::timeout(GOODBYE_CAP, closing).await;
+        }
         let stored = match tokio::time::timeout(FLUSH_CAP, &mut self.recorder).await {
             Ok(Ok(stored)) => stored.map_err(|error| format!("{error:#}")),
             Ok(Err(panic)) => Err(panic.to_string()),
@@ -114,6 +122,10 @@ impl Hands {
         let (callee_audio_seconds, agent_audio_seconds) =
             (self.callee_audio_seconds(), self.agent_audio_seconds());
         self.record(Fact::SoundTotals { callee_audio_seconds, agent_audio_seconds });
+        let left_out = self.facts.left_out();
+        if left_out > 0 {
+            tracing::error!(detail = format!("{left_out} came too fast to be kept"), "facts left out");
+        }
         if let Err(error) = self.facts.close(FLUSH_CAP).await {
             tracing::error!(detail = %error, "facts not written");
         }

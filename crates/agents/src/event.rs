@@ -1,4 +1,4 @@
-//! What agents tell us and what we tell them, whatever the vendor.
+//! What agents tell us, whatever the vendor.
 
 use serde_json::Value;
 
@@ -27,12 +27,12 @@ pub enum Event {
     ClearPlayout,
     /// The agent wants the call to end.
     HangUp {
-        /// Its reason, if it gives one.
+        /// Its reason, if it gives one; perhaps its farewell. Never longer than a line.
         detail: Option<String>,
     },
     /// The agent calls a tool that runs at our end, and is silent until it is answered.
     ToolCall {
-        /// Which tool.
+        /// Which tool. Never longer than a line.
         tool: String,
         /// To be repeated in the result.
         invocation_id: String,
@@ -65,44 +65,4 @@ pub enum TranscriptText {
     Whole(String),
     /// What comes next: appended to what was there.
     More(String),
-}
-
-/// A text message from us to the agent.
-#[derive(Clone, Debug, PartialEq)]
-pub enum ClientMessage {
-    /// End the call; the agent may say `farewell` first.
-    HangUp {
-        /// Its last words.
-        farewell: Option<String>,
-    },
-    /// Something that the callee did and the agent cannot hear, such as a key press.
-    UserText {
-        /// What.
-        text: String,
-        /// May it interrupt the agent?
-        urgency: Urgency,
-    },
-    /// The result of a tool that ran at our end.
-    ToolResult {
-        /// As in [`Event::ToolCall`].
-        invocation_id: String,
-        /// The result as text, or why there is none.
-        result: Result<String, String>,
-    },
-    /// Measures the way there and back.
-    Ping {
-        /// Seconds since the epoch.
-        timestamp_seconds: f64,
-    },
-}
-
-/// When the agent reacts to a text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Urgency {
-    /// At once, interrupting itself.
-    Immediate,
-    /// When it has finished speaking.
-    Soon,
-    /// In its next turn.
-    Later,
 }

@@ -14,7 +14,7 @@ pub struct AgentFailure {
     pub status: Option<u16>,
     /// When the vendor wants to be asked again, if it said so.
     pub retry_after: Option<Duration>,
-    /// One sentence for people, without anything secret.
+    /// One sentence for people, without anything secret and without a phone number.
     pub detail: String,
 }
 

@@ -1,7 +1,7 @@
 //! The agents that talk: one closed enum over the vendors, so that a new vendor is one file and the
 //! compiler names every place that has to know it.
 //!
-//! This crate encodes and decodes. Creating an agent's call is a REST request and made here; the
+//! This crate makes requests and reads messages. Creating an agent's call is a REST request and made here; the
 //! agent's websocket is opened by the bridge, which brings its texts here to be understood.
 
 mod event;
@@ -16,7 +16,7 @@ use calls::plan::CallPlan;
 use calls::profile::{AgentProfile, AgentProvider};
 use calls::secret::Secret;
 
-pub use event::{ClientMessage, Event, Role, TranscriptText, Urgency};
+pub use event::{Event, Role, TranscriptText};
 pub use failure::{AgentFailure, FailureKind};
 pub use transcripts::{Said, Transcripts};
 
@@ -91,13 +91,6 @@ impl Agent {
     pub fn decode_text(&self, text: &str) -> Event {
         match self {
             Self::Ultravox(_) => ultravox::decode_text(text),
-        }
-    }
-
-    /// One of our messages as a text for the agent's websocket.
-    pub fn encode(&self, message: &ClientMessage) -> String {
-        match self {
-            Self::Ultravox(_) => ultravox::encode(message),
         }
     }
 }

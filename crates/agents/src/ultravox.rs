@@ -8,4 +8,4 @@ mod wire;
 
 pub use client::Client;
 pub(crate) use request::create_request;
-pub(crate) use wire::{decode_text, encode};
+pub(crate) use wire::decode_text;

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 #![expect(clippy::disallowed_methods, reason = "a real server's Retry-After is compared with the real clock")]
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
@@ -26,6 +27,8 @@ type Answer = fn() -> Response<Body>;
 struct Vendor {
     answers: Mutex<Vec<Answer>>,
     requests: Mutex<Vec<(HeaderMap, Value)>>,
+    /// How often it was asked for a call.
+    asked: AtomicU32,
 }
 
 async fn create(State(vendor): State<Arc<Vendor>>, headers: HeaderMap, body: String) -> Response<Body> {
@@ -34,14 +37,16 @@ async fn create(State(vendor): State<Arc<Vendor>>, headers: HeaderMap, body: Str
     if answers.len() > 1 { answers.remove(0)() } else { answers[0]() }
 }
 
-async fn call(Path(id): Path<String>, headers: HeaderMap) -> String {
+async fn call(State(vendor): State<Arc<Vendor>>, Path(id): Path<String>, headers: HeaderMap) -> String {
     assert_eq!(headers["x-api-key"], "key-1");
+    let asked = vendor.asked.fetch_add(1, Ordering::Relaxed);
     match id.as_str() {
         "slow" => {
             tokio::time::sleep(Duration::from_secs(20)).await;
             String::new()
         }
         "running" => json!({ "callId": id, "endReason": null }).to_string(),
+        "ending" if asked < 3 => json!({ "callId": id, "endReason": null }).to_string(),
         _ => json!({ "callId": id, "endReason": "agent_hangup" }).to_string(),
     }
 }
@@ -168,11 +173,17 @@ async fn a_vendor_that_stays_full_is_busy_when_the_time_is_over() {
 
 #[tokio::test]
 async fn refusals_are_told_apart_and_not_repeated() {
-    let cases: [(Answer, FailureKind, Option<u16>, &str); 7] = [
+    let cases: [(Answer, FailureKind, Option<u16>, &str); 8] = [
         (|| answer(402, &[], r#"{"detail":"no credit"}"#), FailureKind::Account, Some(402), "no credit"),
         (|| answer(401, &[], ""), FailureKind::Account, Some(401), "API key"),
         (|| answer(500, &[], "<html>"), FailureKind::Error, Some(500), "HTTP 500"),
         (|| answer(400, &[], r#"{"detail":"bad voice"}"#), FailureKind::Error, Some(400), "bad voice"),
+        (
+            || answer(400, &[], r#"{"detail":"not to +5511912345678"}"#),
+            FailureKind::Error,
+            Some(400),
+            "not to +5511•••••5678",
+        ),
         (|| answer(201, &[], r#"{"callId":"c-1"}"#), FailureKind::Error, Some(201), "joinUrl"),
         (|| answer(201, &[], "oops"), FailureKind::Error, Some(201), "no call in it"),
         (|| answer(307, &[("location", "/elsewhere")], ""), FailureKind::Error, Some(307), "HTTP 307"),
@@ -218,8 +229,10 @@ async fn a_request_that_was_sent_is_not_repeated_and_the_limit_holds() {
 
 #[tokio::test]
 async fn why_a_call_ended_is_asked_within_two_seconds() {
-    let (_vendor, agent, _) = vendor(&[made]).await;
+    let (vendor, agent, _) = vendor(&[made]).await;
     let key = Secret::new("key-1");
+    assert_eq!(agent.why_ended("ending", &key).await.as_deref(), Some("agent_hangup"));
+    assert_eq!(vendor.asked.load(Ordering::Relaxed), 4, "asked until it knew");
     assert_eq!(agent.why_ended("c-1", &key).await.as_deref(), Some("agent_hangup"));
     assert_eq!(agent.why_ended("running", &key).await, None);
     assert_eq!(

@@ -33,7 +33,6 @@ pub struct Playout {
     /// The last sample of speech that was played, and how many samples of the slide from it remain.
     last: i16,
     slide: usize,
-    generation: u64,
     played: u64,
     dropped: u64,
     cleared: u64,
@@ -50,7 +49,6 @@ impl Playout {
             fade: rate.samples_in_ms(FADE_MS),
             last: 0,
             slide: 0,
-            generation: 0,
             played: 0,
             dropped: 0,
             cleared: 0,
@@ -66,8 +64,8 @@ impl Playout {
         dropped
     }
 
-    /// Barge-in: forgets all that is queued but the next 5 ms, which fade out, and starts a new
-    /// [`generation`](Self::generation). Returns how many samples will never be heard.
+    /// Barge-in: forgets all that is queued but the next 5 ms, which fade out. Returns how many
+    /// samples will never be heard.
     pub fn clear(&mut self) -> usize {
         let queued = self.queue.len();
         self.queue.truncate(self.fade);
@@ -75,7 +73,6 @@ impl Playout {
         for (n, sample) in self.queue.iter_mut().enumerate() {
             *sample = scaled(*sample, tail - n - 1, tail);
         }
-        self.generation += 1;
         self.cleared += (queued - tail) as u64;
         queued - tail
     }
@@ -97,12 +94,6 @@ impl Playout {
     /// Whether all that was pushed has been played or cleared.
     pub fn is_empty(&self) -> bool {
         self.queue.is_empty()
-    }
-
-    /// How often the queue was cleared. Who decodes or fetches speech aside from the queue notes it at the
-    /// start and throws the result away when it has changed since.
-    pub fn generation(&self) -> u64 {
-        self.generation
     }
 
     /// Samples of speech handed out so far.
@@ -165,7 +156,7 @@ mod tests {
     fn an_empty_queue_plays_silence() {
         let mut playout = Playout::new(RATE, Duration::from_secs(1));
         assert_eq!(next(&mut playout), (vec![0; FRAME], FrameKind::Silence));
-        assert_eq!((playout.played(), playout.clear(), playout.generation()), (0, 0, 1));
+        assert_eq!((playout.played(), playout.clear()), (0, 0));
     }
 
     #[test]
@@ -200,7 +191,7 @@ mod tests {
         playout.push(&[8000; 5 * FRAME]);
         next(&mut playout);
         assert_eq!(playout.clear(), 4 * FRAME - FADE);
-        assert_eq!((playout.generation(), playout.cleared()), (1, (4 * FRAME - FADE) as u64));
+        assert_eq!(playout.cleared(), (4 * FRAME - FADE) as u64);
         playout.push(&[100; FRAME]);
         let (frame, _) = next(&mut playout);
         assert!(frame[0] > 7500 && frame[..FADE].is_sorted_by(|a, b| a > b) && frame[FADE - 1] == 0);

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::outcome::{EndReason, OutcomeKind};
-use crate::phone::MaskedNumber;
+use crate::phone::{MaskedNumber, MaskedText};
 
 /// Something that happened in the life of a call. Times are the recorder's; durations are in the fact.
 /// Nothing secret is ever in one, and no number that could be dialed: that stands in the job alone.
@@ -62,8 +62,8 @@ pub enum Fact {
     DialReplyLost { detail: String },
     /// The dial failed.
     DialFailed { sip_status: Option<u16>, detail: String },
-    /// Inbound: a caller is in the room.
-    CallerJoined { identity: String },
+    /// Inbound: a caller is in the room. LiveKit makes its identity of the number, unless told otherwise.
+    CallerJoined { identity: MaskedText },
     /// The callee answered (inbound: the caller is connected).
     Answered { after_ms: u64 },
 

@@ -45,10 +45,7 @@ impl PhoneNumber {
     /// The number for logs and people: `+5511•••••5678`. The first five characters and the last four stay;
     /// a short number loses more of its head, so that at least three digits are always hidden.
     pub fn masked(&self) -> MaskedNumber {
-        let len = self.0.len();
-        let head = len.saturating_sub(7).clamp(1, 5);
-        let tail = len.saturating_sub(4).max(head + 3).min(len);
-        MaskedNumber(format!("{}{}{}", &self.0[..head], "•".repeat(tail - head), &self.0[tail..]))
+        MaskedNumber(masked(&self.0))
     }
 
     /// SHA-256 of the E.164 text as 64 hex digits, for finding a person's calls without storing the number.
@@ -78,6 +75,94 @@ impl From<MaskedNumber> for String {
     fn from(number: MaskedNumber) -> Self {
         number.0
     }
+}
+
+/// A text from outside with whatever could be a phone number in it masked: identities that LiveKit makes of
+/// callers' numbers, reason phrases of trunks that repeat whom they were asked to call.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct MaskedText(String);
+
+/// A subscriber's number has at least so many digits; fewer in a row are a code, a port, a year.
+const SHORTEST_NUMBER: usize = 7;
+/// Hexadecimal words from this length on are ids: no number in any notation is that long.
+const SHORTEST_ID: usize = 20;
+/// How a UUID is written (RFC 9562 §4): digits between its dashes.
+const UUID: [usize; 5] = [8, 4, 4, 4, 12];
+
+impl MaskedText {
+    /// Masks every run of seven digits or more as [`PhoneNumber::masked`] does, but for those inside a UUID or
+    /// another long hexadecimal word.
+    pub fn of(text: &str) -> Self {
+        let mut masks = String::with_capacity(text.len());
+        let mut done = 0;
+        while let Some(start) = text[done..].find(|c: char| c.is_ascii_digit()).map(|at| done + at) {
+            let end = end_of(text, start, |byte| byte.is_ascii_digit());
+            let plus = usize::from(text[done..start].ends_with('+'));
+            masks.push_str(&text[done..start - plus]);
+            let run = &text[start - plus..end];
+            if end - start < SHORTEST_NUMBER || is_in_an_id(text, start, end) {
+                masks.push_str(run);
+            } else {
+                masks.push_str(&masked(run));
+            }
+            done = end;
+        }
+        masks.push_str(&text[done..]);
+        Self(masks)
+    }
+}
+
+impl fmt::Display for MaskedText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl From<MaskedText> for String {
+    fn from(text: MaskedText) -> Self {
+        text.0
+    }
+}
+
+/// The first five characters and the last four stay; of a short number less of its head.
+fn masked(number: &str) -> String {
+    let len = number.len();
+    let head = len.saturating_sub(7).clamp(1, 5);
+    let tail = len.saturating_sub(4).max(head + 3).min(len);
+    format!("{}{}{}", &number[..head], "•".repeat(tail - head), &number[tail..])
+}
+
+/// Is the run of digits from `start` to `end` a part of an id?
+fn is_in_an_id(text: &str, start: usize, end: usize) -> bool {
+    let (from, to) = around(text, start, end, |byte| byte.is_ascii_hexdigit());
+    let has_letter = |word: &str| word.bytes().any(|byte| byte.is_ascii_alphabetic());
+    if to - from >= SHORTEST_ID && has_letter(&text[from..to]) {
+        return true;
+    }
+    let (word_from, word_to) = around(text, start, end, |byte| byte.is_ascii_hexdigit() || byte == b'-');
+    let mut at = word_from;
+    let parts: Vec<(usize, usize)> = text[word_from..word_to]
+        .split('-')
+        .map(|part| {
+            let begins = at;
+            at += part.len() + 1;
+            (begins, part.len())
+        })
+        .collect();
+    parts.windows(UUID.len()).any(|five| {
+        five.iter().map(|(_, length)| *length).eq(UUID) && five.iter().any(|(begins, _)| *begins == from)
+    })
+}
+
+fn end_of(text: &str, start: usize, belongs: impl Fn(u8) -> bool) -> usize {
+    start + text.as_bytes()[start..].iter().take_while(|byte| belongs(**byte)).count()
+}
+
+/// `start..end`, extended to both sides by what belongs to it.
+fn around(text: &str, start: usize, end: usize, belongs: impl Fn(u8) -> bool) -> (usize, usize) {
+    let before = text.as_bytes()[..start].iter().rev().take_while(|byte| belongs(**byte)).count();
+    (start - before, end_of(text, end, belongs))
 }
 
 /// `+` and the digits of `text`; refuses whatever else than digits and separators stands in it.
@@ -214,6 +299,26 @@ mod tests {
         assert_eq!(format!("{:?}", Some(&number)), "Some(+5511•••••9999)");
         let short = PhoneNumber::try_from("+2902158".to_owned()).unwrap();
         assert_eq!(short.masked().to_string(), "+•••2158");
+    }
+
+    #[test]
+    fn a_text_from_outside_shows_no_number() {
+        for (text, shown) in [
+            ("sip_+5521987000003", "sip_+5521•••••0003"),
+            ("sip_5521987000003", "sip_55219••••0003"),
+            ("486 for <sip:+5521987000003@trunk>;tag=1", "486 for <sip:+5521•••••0003@trunk>;tag=1"),
+            ("face-5521987000003", "face-55219••••0003"),
+            ("5521987000003/21987000003", "55219••••0003/2198•••0003"),
+            ("1234567", "1•••567"),
+            ("at 127.0.0.1:65535 in 2026, 123456", "at 127.0.0.1:65535 in 2026, 123456"),
+            ("01234567890123456789abcdef012345-a1", "01234567890123456789abcdef012345-a1"),
+            ("12345678-1234-4234-8234-123456789012", "12345678-1234-4234-8234-123456789012"),
+            ("12345678-1234-4234-8234-1234567890123", "1•••5678-1234-4234-8234-12345••••0123"),
+            ("já 5521987000003 é", "já 55219••••0003 é"),
+            ("", ""),
+        ] {
+            assert_eq!(MaskedText::of(text).to_string(), shown, "{text}");
+        }
     }
 
     #[test]

@@ -55,24 +55,6 @@ pub struct LivekitProfile {
     pub krisp: bool,
 }
 
-impl LivekitProfile {
-    /// The address for the room's websocket: `wss://…` or `ws://…`, without a slash at the end.
-    pub fn ws_url(&self) -> String {
-        self.with_scheme("wss", "ws")
-    }
-
-    /// The address for the server's API: `https://…` or `http://…`, without a slash at the end.
-    pub fn http_url(&self) -> String {
-        self.with_scheme("https", "http")
-    }
-
-    fn with_scheme(&self, secure: &str, plain: &str) -> String {
-        let (scheme, rest) = self.url.split_once("://").unwrap_or(("wss", &self.url));
-        let is_plain = scheme.eq_ignore_ascii_case("ws") || scheme.eq_ignore_ascii_case("http");
-        format!("{}://{}", if is_plain { plain } else { secure }, rest.trim_end_matches('/'))
-    }
-}
-
 /// Limits of a dial.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]

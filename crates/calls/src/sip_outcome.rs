@@ -83,6 +83,8 @@ pub struct DialVerdict {
     /// May a new attempt be made by itself? Only where it is proven that no INVITE left, or where the
     /// profile allows it for a trunk that failed before anything rang.
     pub retryable: bool,
+    /// An INVITE may have left and nobody has taken it back: the phone's leg may still come up.
+    pub leg_may_follow: bool,
     /// One sentence on what this means, for operators.
     pub note: &'static str,
 }
@@ -94,7 +96,7 @@ pub fn classify(failure: &DialFailure, phase: Phase, retry_trunk_errors: bool) -
     // What rang is never tried again, whatever the texts say.
     let nothing_rang = phase == Phase::Dialing || matches!(failure, DialFailure::NotSent { .. });
     let retryable = match row.retry {
-        Retry::Never => false,
+        Retry::Never | Retry::NotKnown => false,
         Retry::NoInviteLeft => nothing_rang,
         Retry::TrunkErrors => nothing_rang && retry_trunk_errors,
     };
@@ -103,6 +105,7 @@ pub fn classify(failure: &DialFailure, phase: Phase, retry_trunk_errors: bool) -
         reason: row.reason,
         sip_status: seen.sip_status(),
         retryable,
+        leg_may_follow: row.retry == Retry::NotKnown,
         note: row.note,
     }
 }
@@ -143,6 +146,8 @@ pub enum When {
 pub enum Retry {
     /// No: somebody may have been rung, or would only be annoyed.
     Never,
+    /// No: whether an INVITE left is not known, and its leg may still come up.
+    NotKnown,
     /// Yes: it is certain that no INVITE left.
     NoInviteLeft,
     /// Only with the profile's `retryTrunkErrors`, and only before any 18x.
@@ -175,7 +180,7 @@ impl Row {
 
 use OutcomeKind::{Failed, NotAnswered};
 use Phase::{Dialing, Ringing};
-use Retry::{Never, NoInviteLeft, TrunkErrors};
+use Retry::{Never, NoInviteLeft, NotKnown, TrunkErrors};
 use When::{Server, Sip};
 
 /// The table. `docs/outcomes.md` shows it to people.
@@ -202,7 +207,7 @@ pub const ROWS: &[Row] = &[
     row(Server("unavailable", "cpu exhausted"), Failed, Reason::NoSipService, NoInviteLeft, "Every SIP node is at its CPU limit: add nodes, or dial slower."),
     row(Server("unavailable", "no response from servers"), Failed, Reason::NoSipService, NoInviteLeft, "No SIP node took the call: none runs, or it uses another Redis."),
     row(Server("internal", "sip not connected"), Failed, Reason::NoSipService, NoInviteLeft, "LiveKit runs without Redis, so it has no SIP."),
-    row(Server("unavailable", ""), Failed, Reason::NoSipService, Never, "LiveKit or something before it was not available; whether an INVITE left is not known."),
+    row(Server("unavailable", ""), Failed, Reason::NoSipService, NotKnown, "LiveKit or something before it was not available; whether an INVITE left is not known."),
     row(Server("not_found", ""), Failed, Reason::UnknownTrunk, NoInviteLeft, "LiveKit does not know the trunk: see livekit.trunkId in the profile."),
     row(Server("unauthenticated", ""), Failed, Reason::LivekitAuth, NoInviteLeft, "LiveKit refused our API key or secret, or the permission to dial had expired."),
     row(Server("permission_denied", ""), Failed, Reason::LivekitAuth, NoInviteLeft, "Our LiveKit API key may not dial."),
@@ -214,12 +219,12 @@ pub const ROWS: &[Row] = &[
     LAST,
     row(When::NotSent(NotSent::Unreachable), Failed, Reason::LivekitUnreachable, NoInviteLeft, "LiveKit could not be reached."),
     row(When::NotSent(NotSent::TooLate), Failed, Reason::BridgeError, NoInviteLeft, "We stalled between the claim and the dial, so the dial was not sent."),
-    row(When::ReplyLost, NotAnswered, Reason::DialTimeout, Never, "The reply to the dial was lost, and the room told of no answer."),
+    row(When::ReplyLost, NotAnswered, Reason::DialTimeout, NotKnown, "The reply to the dial was lost, and the room told of no answer."),
 ];
 
 /// What no other row knows: an error after the request had been sent, so it may have rung.
 const LAST: Row =
-    row(Server("", ""), Failed, Reason::Unknown, Never, "LiveKit failed in a way that we do not know.");
+    row(Server("", ""), Failed, Reason::Unknown, NotKnown, "LiveKit failed in a way that we do not know.");
 
 /// A failure as the table looks at it.
 enum Seen<'a> {

@@ -33,7 +33,7 @@ fn shown(row: &Row) -> String {
         reason => reason.as_str(),
     };
     let again = match row.retry {
-        Retry::Never => "no",
+        Retry::Never | Retry::NotKnown => "no",
         Retry::NoInviteLeft => "yes",
         Retry::TrunkErrors => "before ringing, with `retryTrunkErrors`",
     };

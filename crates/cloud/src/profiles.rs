@@ -48,10 +48,11 @@ impl fmt::Debug for Variables {
 }
 
 /// What could be loaded, and everything that is wrong with the rest.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Loaded {
-    /// The profiles; those that cannot be used are in it as broken.
-    pub profiles: Profiles,
+    /// The profiles; those that cannot be used are in it as broken. Where they cannot be read, or do not go
+    /// together, it is not known which countries there are: a message is "try again" then, and no number refused.
+    pub profiles: Result<Profiles, String>,
     /// All that is missing or wrong, at once.
     pub problems: Vec<Problem>,
 }

@@ -32,12 +32,14 @@ fn a_complete_country_is_a_profile_with_its_calling_code() {
     let variables = with("BR", &[("CHANNELS", "1"), ("FRAME_MS", "20"), ("SAMPLE_RATE", "48000")]);
     let loaded = from_environment(&variables);
     assert_eq!(sentences(&loaded), [""; 0]);
-    let profile = loaded.profiles.of_country("BR").unwrap();
+    let profile = loaded.profiles.as_ref().unwrap().of_country("BR").unwrap();
     assert_eq!(profile.prefixes, ["+55"]);
     assert_eq!((profile.agent.sample_rate, profile.agent.voice.as_str()), (48_000, "Mark"));
     assert_eq!(profile.livekit.url, "wss://livekit.example");
     let number = "+5511912345678".parse().unwrap();
-    assert!(matches!(loaded.profiles.lookup(&number), Found::Profile(found) if found.country == "BR"));
+    assert!(
+        matches!(loaded.profiles.as_ref().unwrap().lookup(&number), Found::Profile(found) if found.country == "BR")
+    );
 }
 
 #[test]
@@ -53,7 +55,7 @@ fn the_url_has_two_names_and_prefixes_can_be_named() {
     );
     let loaded = from_environment(&variables);
     assert_eq!(sentences(&loaded), [""; 0]);
-    let profile = loaded.profiles.of_country("US").unwrap();
+    let profile = loaded.profiles.as_ref().unwrap().of_country("US").unwrap();
     assert_eq!(profile.livekit.url, "wss://other.example");
     assert_eq!(profile.prefixes, ["+1212", "+1646"]);
     assert_eq!(profile.agent.calls_url, "http://127.0.0.1:9/api/calls");
@@ -92,7 +94,7 @@ fn everything_that_is_missing_or_wrong_is_told_at_once() {
         assert_eq!(told.iter().filter(|told| told.starts_with(name)).count(), 1, "{name} in {told:#?}");
     }
     assert_eq!(told.len(), 12, "{told:#?}");
-    assert_eq!(loaded.profiles.usable(), []);
+    assert_eq!(loaded.profiles.as_ref().unwrap().usable(), []);
 }
 
 #[test]
@@ -103,7 +105,20 @@ fn a_broken_country_harms_itself_only() {
     assert_eq!(loaded.problems_of("BR"), [] as [&cloud::profiles::Problem; 0]);
     assert!(!loaded.problems_of("CL").is_empty());
     let chilean = "+56221234567".parse().unwrap();
-    assert!(matches!(loaded.profiles.lookup(&chilean), Found::Broken(_)), "try again, not: no such country");
+    assert!(
+        matches!(loaded.profiles.as_ref().unwrap().lookup(&chilean), Found::Broken(_)),
+        "try again, not: no such country"
+    );
+}
+
+#[test]
+fn two_countries_that_claim_one_prefix_refuse_no_number() {
+    let prefixes =
+        [("PREFIXES_BR", "+55"), ("PREFIXES_CL", "+55")].map(|(n, v)| (n.to_owned(), v.to_owned()));
+    let variables = [complete("BR"), complete("CL"), prefixes.to_vec()].concat();
+    let loaded = from_environment(&variables.into_iter().collect());
+    assert!(loaded.problems_of("BR").iter().any(|problem| problem.sentence.contains("both claim +55")));
+    assert!(loaded.profiles.unwrap_err().contains("both claim +55"));
 }
 
 #[test]
@@ -138,7 +153,7 @@ fn profiles_from_files_name_the_file_and_the_field() {
     write("ar.json", "{");
     write("notes.txt", "not a profile");
     let loaded = from_directory(folder.path());
-    assert_eq!(loaded.profiles.usable().len(), 1);
+    assert_eq!(loaded.profiles.as_ref().unwrap().usable().len(), 1);
     assert_eq!(loaded.problems.len(), 2, "{:?}", loaded.problems);
     assert!(loaded.problems_of("CL")[0].sentence.contains("cl.json: agent.voice"));
     assert!(loaded.problems_of("AR")[0].sentence.contains("ar.json"));
@@ -147,6 +162,7 @@ fn profiles_from_files_name_the_file_and_the_field() {
     write("br2.json", good);
     let twice = from_directory(folder.path());
     assert!(twice.problems.iter().any(|problem| problem.sentence.contains("two profiles for BR")));
+    assert!(twice.profiles.unwrap_err().contains("two profiles for BR"), "try again, not: no such country");
 }
 
 #[test]
@@ -155,4 +171,5 @@ fn an_empty_or_absent_directory_is_a_problem() {
     assert!(from_directory(folder.path()).problems[0].sentence.contains("no profile"));
     let absent = from_directory(&folder.path().join("absent"));
     assert!(absent.problems[0].sentence.contains("cannot be read"));
+    assert!(absent.profiles.is_err());
 }

@@ -24,6 +24,6 @@ mod tap;
 pub use error::JoinError;
 pub use event::{EndReason, ParticipantKind, RoomEvent};
 pub use inlet::AudioIn;
-pub use outlet::{AudioOut, Cleared};
+pub use outlet::AudioOut;
 pub use room::{Room, RoomConfig, Token};
 pub use tap::{Direction, TappedPacket};

@@ -18,15 +18,6 @@ pub struct AudioOut {
     shared: Arc<Shared>,
 }
 
-/// What [`AudioOut::clear`] did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cleared {
-    /// Sound that will never be heard, in milliseconds.
-    pub dropped_ms: u64,
-    /// The queue's new generation: counts clears.
-    pub generation: u64,
-}
-
 struct Shared {
     playout: Mutex<Playout>,
     rate: SampleRate,
@@ -58,29 +49,10 @@ impl AudioOut {
         self.in_ms(dropped)
     }
 
-    /// Like [`push`](Self::push), unless the queue was cleared since `generation` was read: then the
-    /// samples belong to what was cut off, and nothing happens. Returns whether they were taken.
-    pub fn push_if(&self, generation: u64, pcm: &[i16]) -> bool {
-        let mut playout = self.playout();
-        let current = playout.generation() == generation;
-        if current {
-            playout.push(pcm);
-        }
-        current
-    }
-
-    /// Barge-in: cuts what is queued, with a fade of 5 ms.
-    pub fn clear(&self) -> Cleared {
-        let mut playout = self.playout();
-        let dropped = playout.clear();
-        let generation = playout.generation();
-        drop(playout);
-        Cleared { dropped_ms: self.in_ms(dropped), generation }
-    }
-
-    /// How often the queue was cleared so far.
-    pub fn generation(&self) -> u64 {
-        self.playout().generation()
+    /// Barge-in: cuts what is queued, with a fade of 5 ms. Returns the milliseconds that will never be heard.
+    pub fn clear(&self) -> u64 {
+        let dropped = self.playout().clear();
+        self.in_ms(dropped)
     }
 
     /// Sound waiting to be sent, in milliseconds (rounded down).
@@ -184,15 +156,10 @@ mod tests {
     }
 
     #[test]
-    fn a_late_chunk_of_what_was_cut_is_not_played() {
+    fn what_was_cut_is_told_but_for_the_fade() {
         let out = AudioOut::new(RATE);
-        let generation = out.generation();
-        assert!(out.push_if(generation, &[1; 3200]));
-        let cleared = out.clear();
-        assert_eq!(cleared, Cleared { dropped_ms: 195, generation: generation + 1 });
-        assert!(!out.push_if(generation, &[1; 3200]));
-        assert_eq!(out.queued_ms(), 5);
-        assert!(out.push_if(cleared.generation, &[1; 320]));
+        assert_eq!(out.push(&[1; 3200]), 0);
+        assert_eq!((out.clear(), out.queued_ms()), (195, 5));
     }
 
     #[tokio::test]

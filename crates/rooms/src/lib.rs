@@ -14,7 +14,7 @@ use std::time::Duration;
 use calls::secret::Secret;
 use url::Url;
 
-pub use rooms::{Participant, RoomsError};
+pub use rooms::RoomsError;
 pub use sip::{DialRequest, Dialed};
 pub use token::{JoinToken, RoomMetadata, TokenError};
 

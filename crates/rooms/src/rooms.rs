@@ -1,16 +1,12 @@
-//! Rooms: made, looked at, deleted. Deleting a room is what ends a phone's leg for sure.
+//! Rooms: looked at, deleted. Joining one makes it. Deleting a room is what ends a phone's leg for sure.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use livekit_api::access_token::VideoGrants;
-use livekit_protocol::{
-    CreateRoomRequest, DeleteRoomRequest, DeleteRoomResponse, ListParticipantsRequest,
-    ListParticipantsResponse, ListRoomsRequest, ListRoomsResponse, Room, participant_info,
-};
+use livekit_protocol::{DeleteRoomRequest, DeleteRoomResponse, ListRoomsRequest, ListRoomsResponse};
 
 use crate::twirp::TwirpError;
-use crate::{Livekit, RoomMetadata, TokenError};
+use crate::{Livekit, TokenError};
 
 /// One request to the room service may take this long.
 const REQUEST_LIMIT: Duration = Duration::from_secs(10);
@@ -39,30 +35,7 @@ pub enum RoomsError {
     },
 }
 
-/// Somebody in a room.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Participant {
-    /// Their identity.
-    pub identity: String,
-    /// Is it a phone?
-    pub is_sip: bool,
-    /// Their attributes, `sip.callStatus` among them.
-    pub attributes: HashMap<String, String>,
-}
-
 impl Livekit {
-    /// Makes a room ahead of the first join. (A call's own room is made by joining it: see
-    /// [`JoinToken`](crate::JoinToken).) A room of that name that exists stays as it is.
-    pub async fn create_room(&self, room: &str, metadata: &RoomMetadata) -> Result<(), RoomsError> {
-        let request = CreateRoomRequest {
-            name: room.to_owned(),
-            metadata: serde_json::to_string(metadata).unwrap_or_default(),
-            ..CreateRoomRequest::default()
-        };
-        let grants = VideoGrants { room_create: true, ..VideoGrants::default() };
-        self.ask::<Room>("RoomService/CreateRoom", &request, grants).await.map(drop)
-    }
-
     /// Deletes a room and with it every leg in it: a phone there gets BYE, or CANCEL while it rings.
     /// A room that is not there is fine. Tried again, with growing pauses, until it is gone or
     /// `within` is over: a room that stays is a phone call that goes on.
@@ -109,23 +82,6 @@ impl Livekit {
     /// Is there such a room?
     pub async fn room_exists(&self, room: &str) -> Result<bool, RoomsError> {
         Ok(self.room_metadata(room).await?.is_some())
-    }
-
-    /// Who is in a room; nobody if there is no such room.
-    pub async fn list_participants(&self, room: &str) -> Result<Vec<Participant>, RoomsError> {
-        let request = ListParticipantsRequest { room: room.to_owned() };
-        let grants = VideoGrants { room_admin: true, room: room.to_owned(), ..VideoGrants::default() };
-        let reply: ListParticipantsResponse =
-            match self.ask("RoomService/ListParticipants", &request, grants).await {
-                Err(RoomsError::Other { code, .. }) if code == "not_found" => return Ok(Vec::new()),
-                answer => answer?,
-            };
-        let participants = reply.participants.into_iter().map(|info| Participant {
-            is_sip: info.kind() == participant_info::Kind::Sip,
-            identity: info.identity,
-            attributes: info.attributes,
-        });
-        Ok(participants.collect())
     }
 
     async fn ask<Reply: prost::Message + Default>(

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use calls::phone::PhoneNumber;
+use calls::phone::{MaskedText, PhoneNumber};
 use calls::secret::Secret;
 use calls::sip_outcome::{DialFailure, NotSent};
 use jiff::Timestamp;
@@ -141,11 +141,18 @@ fn never_left(error: TwirpError, in_time: bool) -> TwirpError {
     }
 }
 
+/// What an error means. Texts of servers and trunks like to repeat whom they were asked to call; here, where
+/// they come in, they are masked.
 fn dial_failure(error: TwirpError) -> DialFailure {
+    let masked = |text: &str| MaskedText::of(text).into();
     match error {
-        TwirpError::NotSent(detail) => DialFailure::NotSent { cause: NotSent::Unreachable, detail },
-        TwirpError::TooLate(detail) => DialFailure::NotSent { cause: NotSent::TooLate, detail },
-        TwirpError::Lost(detail) => DialFailure::ReplyLost { detail },
+        TwirpError::NotSent(detail) => {
+            DialFailure::NotSent { cause: NotSent::Unreachable, detail: masked(&detail) }
+        }
+        TwirpError::TooLate(detail) => {
+            DialFailure::NotSent { cause: NotSent::TooLate, detail: masked(&detail) }
+        }
+        TwirpError::Lost(detail) => DialFailure::ReplyLost { detail: masked(&detail) },
         TwirpError::Unauthorized => DialFailure::Server {
             code: "unauthenticated".to_owned(),
             message: "LiveKit refused the API key, the secret or the token's time".to_owned(),
@@ -153,9 +160,9 @@ fn dial_failure(error: TwirpError) -> DialFailure {
         TwirpError::Refused(refusal) => match sip_status(&refusal) {
             Some(code) => {
                 let text = refusal.meta.get("sip_status").filter(|text| !text.is_empty());
-                DialFailure::Sip { code, text: text.cloned().unwrap_or(refusal.msg) }
+                DialFailure::Sip { code, text: masked(text.unwrap_or(&refusal.msg)) }
             }
-            None => DialFailure::Server { code: refusal.code, message: refusal.msg },
+            None => DialFailure::Server { code: masked(&refusal.code), message: masked(&refusal.msg) },
         },
     }
 }
@@ -189,6 +196,19 @@ mod tests {
         );
         let odd = refused(r#"{"code":"internal","msg":"m","meta":{"sip_status_code":"0"}}"#);
         assert_eq!(odd, DialFailure::Server { code: "internal".to_owned(), message: "m".to_owned() });
+    }
+
+    #[test]
+    fn a_failure_does_not_repeat_whom_it_was_about() {
+        let sip = refused(
+            r#"{"code":"not_found","msg":"m","meta":{"sip_status_code":"404","sip_status":"No +5511912345678 here"}}"#,
+        );
+        assert_eq!(sip, DialFailure::Sip { code: 404, text: "No +5511•••••5678 here".to_owned() });
+        let server = refused(r#"{"code":"internal","msg":"sip:5511912345678@trunk failed"}"#);
+        let message = "sip:55119••••5678@trunk failed".to_owned();
+        assert_eq!(server, DialFailure::Server { code: "internal".to_owned(), message });
+        let lost = dial_failure(TwirpError::Lost("11912345678".to_owned()));
+        assert_eq!(lost, DialFailure::ReplyLost { detail: "1191•••5678".to_owned() });
     }
 
     #[test]

@@ -103,18 +103,11 @@ async fn dial(livekit: &Livekit) -> Result<rooms::Dialed, DialFailure> {
 }
 
 #[tokio::test]
-async fn rooms_are_made_seen_and_deleted() {
+async fn a_room_that_is_not_there_is_deleted() {
     let Some(server) = server().await else { return };
     let livekit = livekit(&server.url, SECRET);
     livekit.delete_room("never-there", Duration::from_secs(5)).await.unwrap();
-    assert_eq!(livekit.list_participants("never-there").await.unwrap(), []);
-
-    livekit.create_room("r", &metadata()).await.unwrap();
-    let stored = livekit.room_metadata("r").await.unwrap().unwrap();
-    assert_eq!(serde_json::from_str::<RoomMetadata>(&stored).unwrap(), metadata());
-    assert_eq!(livekit.list_participants("r").await.unwrap(), []);
-    livekit.delete_room("r", Duration::from_secs(5)).await.unwrap();
-    assert!(!livekit.room_exists("r").await.unwrap());
+    assert!(!livekit.room_exists("never-there").await.unwrap());
 }
 
 #[tokio::test]
@@ -136,9 +129,8 @@ async fn a_join_alone_makes_the_room_with_its_metadata() {
     socket.next().await.unwrap().unwrap();
     let stored = livekit.room_metadata("joined").await.unwrap().unwrap();
     assert_eq!(serde_json::from_str::<RoomMetadata>(&stored).unwrap(), metadata);
-    let there = livekit.list_participants("joined").await.unwrap();
-    assert_eq!((there.len(), there[0].identity.as_str(), there[0].is_sip), (1, "bridge", false));
     livekit.delete_room("joined", Duration::from_secs(5)).await.unwrap();
+    assert!(!livekit.room_exists("joined").await.unwrap());
 }
 
 #[tokio::test]

@@ -61,7 +61,7 @@ pub fn line(fact: &Fact, words: bool) -> Line {
             (Level::WARN, "dial reply lost", format!("{detail}; the room will tell"))
         }
         Fact::DialFailed { detail, .. } => (Level::WARN, "dial failed", detail.clone()),
-        Fact::CallerJoined { identity } => (Level::INFO, "caller joined", identity.clone()),
+        Fact::CallerJoined { identity } => (Level::INFO, "caller joined", identity.to_string()),
         Fact::Answered { after_ms } => {
             (Level::INFO, "answered", format!("after {:.1} s", ms_to_s(*after_ms)))
         }
@@ -77,11 +77,7 @@ pub fn line(fact: &Fact, words: bool) -> Line {
                 Speaker::Callee => "callee said",
                 Speaker::Agent => "agent said",
             };
-            (
-                Level::INFO,
-                title,
-                if words { text.clone() } else { format!("{} characters", text.chars().count()) },
-            )
+            (Level::INFO, title, spoken(text, words))
         }
         Fact::BargeIn { dropped_ms } => {
             (Level::INFO, "barge-in", format!("{dropped_ms} ms of queued speech thrown away"))
@@ -90,7 +86,8 @@ pub fn line(fact: &Fact, words: bool) -> Line {
         Fact::Dtmf { .. } => (Level::INFO, "key pressed", String::new()),
         Fact::RoomReconnecting => (Level::WARN, "room reconnecting", "sound goes on meanwhile".into()),
         Fact::RoomResumed => (Level::INFO, "room resumed", String::new()),
-        Fact::AgentHangUp { detail } => (Level::INFO, "agent hangs up", detail.clone()),
+        // Its reason may be its farewell.
+        Fact::AgentHangUp { detail } => (Level::INFO, "agent hangs up", spoken(detail, words)),
         Fact::AgentClosed { clean, detail } => {
             (if *clean { Level::INFO } else { Level::ERROR }, "agent closed", detail.clone())
         }
@@ -119,6 +116,31 @@ pub fn line(fact: &Fact, words: bool) -> Line {
     Line { level, title, detail }
 }
 
+/// What somebody said, or, where nobody may read that, how much it was.
+fn spoken(text: &str, words: bool) -> String {
+    match text.chars().count() {
+        0 => String::new(),
+        _ if words => text.to_owned(),
+        count => format!("{count} characters"),
+    }
+}
+
 fn ms_to_s(ms: u64) -> f64 {
     ms as f64 / 1000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_said_is_shown_only_where_words_may_be() {
+        let text = "Goodbye, Ana!".to_owned();
+        let said = Fact::Said { by: Speaker::Agent, text: text.clone() };
+        for fact in [said, Fact::AgentHangUp { detail: text.clone() }] {
+            assert_eq!(line(&fact, true).detail, text);
+            assert_eq!(line(&fact, false).detail, "13 characters");
+        }
+        assert_eq!(line(&Fact::AgentHangUp { detail: String::new() }, false).detail, "");
+    }
 }

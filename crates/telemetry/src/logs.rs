@@ -39,7 +39,7 @@ pub struct CallContext {
 }
 
 /// Sends all log lines to standard error. `verbose` lets our own debug lines through; other crates'
-/// are capped at warnings, whatever is asked for: a library's log may hold a token.
+/// show errors only, whatever is asked for: a library's log may hold a token.
 pub fn init(format: Format, verbose: bool) {
     let ours = if verbose { Level::DEBUG } else { Level::INFO };
     let targets = ["call", "bridge_task", "agents", "cloud", "rooms", "room_client", "sim", "telemetry"]

@@ -1,6 +1,7 @@
 //! Stories in which a process or a server is stopped, doubled or killed, and nobody may be rung twice or
 //! left on the line.
 
+mod cannot_begin;
 mod duplicate;
 mod server_killed;
 mod stalled;

@@ -92,6 +92,25 @@ impl Desk {
         Ok((serde_json::from_slice(&outcome)?, attempt.join("dial.json").exists()))
     }
 
+    /// Neither the log nor the call folder holds this number in full. (The caller's stands in no job.)
+    pub fn shows_no(&self, number: &str, running: &Running) -> Result<()> {
+        let digits = number.trim_start_matches('+');
+        ensure!(!running.log().contains(digits), "the log holds the number: {}", running.log());
+        let mut folders = vec![self.calls.clone()];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(&folder)? {
+                let path = entry?.path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else {
+                    let text = String::from_utf8_lossy(&std::fs::read(&path)?).into_owned();
+                    ensure!(!text.contains(digits), "{} holds the number", path.display());
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Nothing is left of the call: neither this room nor the agent's socket.
     pub async fn is_tidy(&self, room: &str) -> Result<()> {
         self.stage.has_no_room(room, TIDY).await?;

@@ -37,6 +37,10 @@ fn the_agent_greets_the_caller_and_does_not_hear_the_supervisor() {
         desk.is_tidy(ROOM).await?;
         drop(supervisor);
 
+        // LiveKit makes the caller's identity of the number.
+        desk.shows_no(CALLER, &running)?;
+        ensure!(running.log().contains("sip_+5521•••••0003"), "the caller is not told of");
+
         let (outcome, dial_claimed) = desk.call_folder()?;
         ensure!(outcome.outcome == OutcomeKind::Answered && !dial_claimed, "{outcome:#?}");
         ensure!(outcome.end_reason == Some(EndReason::CalleeHangup), "{outcome:#?}");

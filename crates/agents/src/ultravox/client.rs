@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::time::Duration;
 
+use calls::phone::MaskedText;
 use calls::secret::Secret;
 use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 use reqwest::{Response, StatusCode};
@@ -17,6 +18,8 @@ use crate::{AskedToWait, Created};
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 /// How long the question why a call ended may take, all in all.
 const WHY_ENDED_LIMIT: Duration = Duration::from_secs(2);
+/// The vendor may close the socket a moment before it knows why; so long until it is asked again.
+const ASK_AGAIN_AFTER: Duration = Duration::from_millis(300);
 /// How long to wait when the vendor is full and does not say for how long; doubles each time.
 const UNTOLD_WAIT: Duration = Duration::from_secs(1);
 /// However soon the vendor wants to be asked again, it is not asked more often than this.
@@ -171,17 +174,26 @@ impl Client {
         }
     }
 
-    /// The vendor's `endReason` of a call.
+    /// The vendor's `endReason` of a call, asked for until there is one.
     pub(crate) async fn why_ended(&self, agent_call_id: &str, api_key: &Secret) -> Option<String> {
         let mut url = self.calls_url.clone();
         url.path_segments_mut().ok()?.pop_if_empty().push(agent_call_id);
-        let request = self.http.get(url).header("X-API-Key", api_key.expose()).timeout(WHY_ENDED_LIMIT);
         let asked = async {
-            let response = request.send().await.ok()?.error_for_status().ok()?;
-            let reply: Value = serde_json::from_slice(&read_bounded(response).await?).ok()?;
-            Some(reply.get("endReason")?.as_str()?.chars().take(LONGEST_DETAIL).collect())
+            loop {
+                if let Some(why) = self.end_reason(&url, api_key).await {
+                    return why;
+                }
+                tokio::time::sleep(ASK_AGAIN_AFTER).await;
+            }
         };
-        tokio::time::timeout(WHY_ENDED_LIMIT, asked).await.ok().flatten()
+        tokio::time::timeout(WHY_ENDED_LIMIT, asked).await.ok()
+    }
+
+    async fn end_reason(&self, call: &Url, api_key: &Secret) -> Option<String> {
+        let request = self.http.get(call.clone()).header("X-API-Key", api_key.expose());
+        let response = request.send().await.ok()?.error_for_status().ok()?;
+        let reply: Value = serde_json::from_slice(&read_bounded(response).await?).ok()?;
+        Some(reply.get("endReason")?.as_str()?.chars().take(LONGEST_DETAIL).collect())
     }
 }
 
@@ -210,11 +222,13 @@ fn refusal(
     AgentFailure { kind, status: Some(status), retry_after, detail }
 }
 
-/// The `detail` of an error reply, which is where the vendor says what it did not like.
+/// The `detail` of an error reply, which is where the vendor says what it did not like; it may quote our request.
 fn vendors_words(reply: &[u8]) -> Option<String> {
     let reply: Value = serde_json::from_slice(reply).ok()?;
     let words = reply.get("detail")?.as_str()?;
-    Some(words.chars().map(|c| if c.is_control() { ' ' } else { c }).take(LONGEST_DETAIL).collect())
+    let line: String =
+        words.chars().map(|c| if c.is_control() { ' ' } else { c }).take(LONGEST_DETAIL).collect();
+    Some(MaskedText::of(&line).into())
 }
 
 /// `Retry-After`: seconds or an HTTP date (RFC 9110, section 10.2.3). A date counts from the reply's own

@@ -1,13 +1,14 @@
-//! The text messages of Ultravox's websocket, in both directions.
+//! The text messages of Ultravox's websocket. We only read: all that we say there is sound.
 //! Source: <https://docs.ultravox.ai/apps/datamessages>.
 
-use serde_json::{Map, Value, json};
+use calls::phone::MaskedText;
+use serde_json::{Map, Value};
 
-use crate::event::{ClientMessage, Event, Role, TranscriptText, Urgency};
+use crate::event::{Event, Role, TranscriptText};
 
 /// Longer texts are not read: nothing that we understand comes near it.
 const LONGEST_TEXT: usize = 64 * 1024;
-/// Unknown types are named in facts up to this length.
+/// Unknown types, tools and reasons are named in facts up to this length.
 const LONGEST_KIND: usize = 48;
 
 /// Understands one text message; total and lenient, because a vendor adds messages without notice.
@@ -71,7 +72,7 @@ fn transcript(message: &Map<String, Value>) -> Event {
 fn tool_call(message: &Map<String, Value>) -> Event {
     match (text_of(message, "toolName"), text_of(message, "invocationId")) {
         (Some(tool), Some(id)) => Event::ToolCall {
-            tool: tool.to_owned(),
+            tool: shortened(tool),
             invocation_id: id.to_owned(),
             parameters: message.get("parameters").cloned().unwrap_or(Value::Null),
         },
@@ -86,7 +87,7 @@ fn tool_name(message: &Map<String, Value>) -> Option<&str> {
 fn detail(message: &Map<String, Value>) -> Option<String> {
     let parameters = message.get("parameters").and_then(Value::as_object);
     let reason = text_of(message, "reason").or_else(|| text_of(message, "message"));
-    reason.or_else(|| text_of(parameters?, "reason")).map(str::to_owned)
+    reason.or_else(|| text_of(parameters?, "reason")).map(shortened)
 }
 
 fn text_of<'a>(message: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
@@ -97,45 +98,18 @@ fn ignored(kind: &str) -> Event {
     Event::Ignored { kind: shortened(kind) }
 }
 
-/// One line of bounded length, whatever came from outside.
+/// One line of bounded length without a phone number, whatever came from outside.
 fn shortened(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(LONGEST_KIND).collect()
-}
-
-/// One of our messages as the vendor reads it.
-pub(crate) fn encode(message: &ClientMessage) -> String {
-    let value = match message {
-        ClientMessage::HangUp { farewell: Some(words) } => json!({ "type": "hang_up", "message": words }),
-        ClientMessage::HangUp { farewell: None } => json!({ "type": "hang_up" }),
-        ClientMessage::UserText { text, urgency } => {
-            json!({ "type": "user_text_message", "text": text, "urgency": urgency_word(*urgency) })
-        }
-        ClientMessage::ToolResult { invocation_id, result: Ok(result) } => {
-            json!({ "type": "client_tool_result", "invocationId": invocation_id, "result": result })
-        }
-        ClientMessage::ToolResult { invocation_id, result: Err(why) } => json!({
-            "type": "client_tool_result", "invocationId": invocation_id,
-            "errorType": "implementation-error", "errorMessage": why,
-        }),
-        ClientMessage::Ping { timestamp_seconds } => {
-            json!({ "type": "ping", "timestamp": timestamp_seconds })
-        }
-    };
-    value.to_string()
-}
-
-fn urgency_word(urgency: Urgency) -> &'static str {
-    match urgency {
-        Urgency::Immediate => "immediate",
-        Urgency::Soon => "soon",
-        Urgency::Later => "later",
-    }
+    let line: String =
+        text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(LONGEST_KIND).collect();
+    MaskedText::of(&line).into()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use serde_json::json;
 
     fn kind(text: &str) -> String {
         match decode_text(text) {
@@ -207,25 +181,19 @@ mod tests {
     }
 
     #[test]
-    fn our_messages_are_what_the_vendor_reads() {
-        let read = |message| serde_json::from_str::<Value>(&encode(&message)).ok();
-        assert_eq!(read(ClientMessage::HangUp { farewell: None }), Some(json!({ "type": "hang_up" })));
-        assert_eq!(
-            read(ClientMessage::UserText { text: "5".to_owned(), urgency: Urgency::Soon }),
-            Some(json!({ "type": "user_text_message", "text": "5", "urgency": "soon" }))
-        );
-        assert_eq!(
-            read(ClientMessage::ToolResult {
-                invocation_id: "i".to_owned(),
-                result: Ok("{\"a\":1}".to_owned())
-            }),
-            Some(json!({ "type": "client_tool_result", "invocationId": "i", "result": "{\"a\":1}" })),
-            "a result is a text, also when it is JSON"
-        );
-        assert_eq!(
-            read(ClientMessage::Ping { timestamp_seconds: 1.5 }),
-            Some(json!({ "type": "ping", "timestamp": 1.5 }))
-        );
+    fn what_a_vendor_says_of_its_end_and_its_tools_is_one_short_line() {
+        let long = "x".repeat(50_000);
+        for kind in ["hang_up", "tool_used"] {
+            let text =
+                json!({ "type": kind, "toolName": "hangUp", "reason": format!("a\n{long}") }).to_string();
+            let Event::HangUp { detail: Some(detail) } = decode_text(&text) else { panic!("{kind}") };
+            assert!(detail.len() == LONGEST_KIND && detail.starts_with("a x"), "{detail}");
+        }
+        let text = json!({ "type": "hang_up", "message": "call +5521987000003 back" }).to_string();
+        assert_eq!(decode_text(&text), Event::HangUp { detail: Some("call +5521•••••0003 back".to_owned()) });
+        let text =
+            json!({ "type": "client_tool_invocation", "toolName": long, "invocationId": "i" }).to_string();
+        assert!(matches!(decode_text(&text), Event::ToolCall { tool, .. } if tool.len() == LONGEST_KIND));
     }
 
     /// Objects that look like messages, with every field of every wrong type.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 
-use super::stories::{outbound, plan};
+use super::stories::{outbound_that_retries, plan};
 use super::*;
 use crate::plan::Leg;
 use crate::sip_outcome::{DialFailure, NotSent};
@@ -18,15 +18,20 @@ fn text() -> String {
 fn any_input() -> impl Strategy<Value = Input> {
     let failures = prop_oneof![
         Just(DialFailure::Sip { code: 486, text: text() }),
+        Just(DialFailure::Sip { code: 503, text: text() }),
         Just(DialFailure::Server { code: "canceled".into(), message: text() }),
+        Just(DialFailure::Server { code: "not_found".into(), message: text() }),
+        Just(DialFailure::Server { code: "internal".into(), message: text() }),
         Just(DialFailure::NotSent { cause: NotSent::Unreachable, detail: text() }),
         Just(DialFailure::ReplyLost { detail: text() }),
     ];
     prop_oneof![
         Just(Input::Room(RoomEvent::Joined { took_ms: 1 })),
         Just(Input::Room(RoomEvent::JoinFailed { failure: RoomFailure::Auth, detail: text() })),
-        any::<bool>()
-            .prop_map(|leg_may_return| Input::Room(RoomEvent::Lost { detail: text(), leg_may_return })),
+        prop::sample::select(vec![RoomLoss::Room, RoomLoss::Server, RoomLoss::TakenOver])
+            .prop_map(|loss| Input::Room(RoomEvent::Lost { detail: text(), loss })),
+        Just(Input::Room(RoomEvent::Reconnecting)),
+        Just(Input::Room(RoomEvent::Resumed)),
         Just(Input::Room(RoomEvent::Deleted { took_ms: 1 })),
         Just(Input::Room(RoomEvent::DeleteFailed { detail: text() })),
         Just(Input::Agent(AgentEvent::Created { agent_call_id: text(), took_ms: 1 })),
@@ -44,12 +49,14 @@ fn any_input() -> impl Strategy<Value = Input> {
         Just(Input::Leg(LegEvent::CallerJoined { identity: text() })),
         Just(Input::Leg(LegEvent::Ringing)),
         Just(Input::Leg(LegEvent::Active)),
-        Just(Input::Leg(LegEvent::Left { detail: text() })),
+        Just(Input::Leg(LegEvent::Left { why: LegEnd::HungUp, detail: text() })),
         Just(Input::Sound(SoundEvent::CalleeHeard)),
         Just(Input::Sound(SoundEvent::FirstAgentAudio)),
         Just(Input::Sound(SoundEvent::Flushed { dropped_ms: 7 })),
         Just(Input::Sound(SoundEvent::PlayedOut)),
         Just(Input::OutcomeStored(Ok(()))),
+        Just(Input::OutcomeStored(Err(NotStored::Failed(text())))),
+        Just(Input::OutcomeStored(Err(NotStored::AnotherIsThere(text())))),
         Just(Input::Drain),
         Just(Input::Tick),
     ]
@@ -59,7 +66,13 @@ fn any_input() -> impl Strategy<Value = Input> {
 struct Tally {
     dials: u32,
     claims_that_permit: u32,
-    outcomes: u32,
+    /// Without what is asked for again.
+    outcomes: Vec<Ending>,
+    ended: bool,
+    /// While it dialed.
+    rang: bool,
+    joined: bool,
+    deletions: u32,
     finishes: u32,
 }
 
@@ -70,7 +83,11 @@ impl Tally {
             match effect {
                 Effect::Dial => self.dials += 1,
                 Effect::ClaimDial { failed_before_dial: None } => self.claims_that_permit += 1,
-                Effect::WriteOutcome(_) => self.outcomes += 1,
+                Effect::WriteOutcome(ending) if !self.outcomes.contains(&ending) => {
+                    self.outcomes.push(ending)
+                }
+                Effect::Record(Fact::Ending { .. }) => self.ended = true,
+                Effect::DeleteRoom => self.deletions += 1,
                 Effect::Finish => self.finishes += 1,
                 _ => {}
             }
@@ -79,13 +96,15 @@ impl Tally {
 }
 
 /// Plays `inputs` with pauses, then nothing but ticks until the call has nothing to wait for.
-fn live(plan: &CallPlan, inputs: Vec<(Input, u64)>) -> (Call, Tally) {
+fn live(plan: &CallPlan, room: Room, inputs: Vec<(Input, u64)>) -> (Call, Tally) {
     let mut now = Instant::now();
-    let mut call = Call::new(plan, "room", Some(now + Duration::from_secs(90)), now);
+    let mut call = Call::new(plan, room, Some(now + Duration::from_secs(90)), now);
     let mut tally = Tally::default();
     tally.drain(&mut call);
     for (input, pause_ms) in inputs {
         now += Duration::from_millis(pause_ms);
+        tally.joined |= matches!(input, Input::Room(RoomEvent::Joined { .. }));
+        tally.rang |= input == Input::Leg(LegEvent::Ringing) && tally.dials == 1 && !tally.ended;
         call.handle(input, now);
         tally.drain(&mut call);
     }
@@ -106,12 +125,18 @@ proptest! {
         inputs in prop::collection::vec((any_input(), 0u64..20_000), 0..60)
     ) {
         let claimed = inputs.iter().any(|(input, _)| *input == Input::Leg(LegEvent::ClaimOurs));
-        let (call, tally) = live(&outbound(), inputs);
+        let not_sent = |input: &Input| {
+            matches!(input, Input::Leg(LegEvent::DialFailed(DialFailure::NotSent { .. })))
+        };
+        let was_sent = !inputs.iter().any(|(input, _)| not_sent(input));
+        let (call, tally) = live(&outbound_that_retries(), Room::Own("room".into()), inputs);
         prop_assert!(call.is_over());
         prop_assert_eq!(tally.finishes, 1);
-        prop_assert!(tally.dials <= 1 && tally.outcomes <= 1 && tally.claims_that_permit <= 1);
-        prop_assert!(tally.dials == 0 || (claimed && tally.claims_that_permit == 1 && tally.outcomes == 1));
-        prop_assert!(tally.outcomes == 0 || claimed, "only the holder of the claim writes an outcome");
+        prop_assert!(tally.dials <= 1 && tally.outcomes.len() <= 1 && tally.claims_that_permit <= 1);
+        prop_assert!(tally.dials == 0 || (claimed && tally.claims_that_permit == 1 && tally.outcomes.len() == 1));
+        let again = tally.outcomes.iter().any(|ending| ending.retryable);
+        prop_assert!(!(again && was_sent && tally.rang), "what rang is not tried again by itself");
+        prop_assert!(tally.outcomes.is_empty() || claimed, "only the holder of the claim writes an outcome");
     }
 
     #[test]
@@ -119,10 +144,11 @@ proptest! {
         inputs in prop::collection::vec((any_input(), 0u64..20_000), 0..60)
     ) {
         let mut inputs = inputs;
-        inputs.push((Input::Room(RoomEvent::Lost { detail: text(), leg_may_return: true }), 0));
-        let (call, tally) = live(&plan(Leg::Inbound), inputs);
+        inputs.push((Input::Room(RoomEvent::Lost { detail: text(), loss: RoomLoss::Server }), 0));
+        let (call, tally) = live(&plan(Leg::Inbound), Room::Shared("room".into()), inputs);
         prop_assert!(call.is_over());
         prop_assert_eq!((tally.dials, tally.claims_that_permit, tally.finishes), (0, 0, 1));
-        prop_assert!(tally.outcomes <= 1);
+        prop_assert!(tally.outcomes.len() <= 1);
+        prop_assert!(tally.joined || tally.deletions == 0, "a room of others is not deleted from outside");
     }
 }

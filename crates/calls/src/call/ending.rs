@@ -2,9 +2,8 @@
 
 use std::time::Instant;
 
-use super::state::{Closing, State, Talk};
-use super::{AudioCommand, CLAIM_CAP, Call, DELETE_AGAIN, Effect, OUTCOME_CAP, TIDY_CAP};
-use crate::fact::Fact;
+use super::state::{State, Talk};
+use super::{CLAIM_CAP, Call, Effect, TIDY_CAP};
 use crate::outcome::{EndReason, Ending, OutcomeKind, Reason};
 use crate::sip_outcome::DialVerdict;
 
@@ -79,45 +78,5 @@ impl Call {
     pub(super) fn hang_up(&mut self, talk: &Talk, reason: EndReason, now: Instant) -> State {
         let leg_until = talk.leg_may_return.then_some(now + TIDY_CAP);
         self.close(Some(Ending::answered(talk, reason, now)), leg_until, now)
-    }
-
-    /// From here on everything is tidying up. Without an `ending` this task leaves no outcome behind.
-    /// Until `leg_until` the phone's leg may still come into the room: of a dial without a reply, or back from
-    /// a server that was away.
-    pub(super) fn close(
-        &mut self,
-        ending: Option<Ending>,
-        leg_until: Option<Instant>,
-        now: Instant,
-    ) -> State {
-        if let Some(ending) = &ending {
-            self.record(Fact::Ending {
-                outcome: ending.outcome,
-                reason: ending.reason_text(),
-                end_reason: ending.end_reason,
-            });
-        }
-        self.want(Effect::Audio(AudioCommand::Close));
-        self.want(Effect::CloseAgent);
-        self.want(Effect::DeleteRoom);
-        let delete_again = leg_until.map(|_| now + DELETE_AGAIN);
-        let until = leg_until.unwrap_or(now).max(now + TIDY_CAP);
-        State::Closing(Closing { ending, room_gone: false, delete_again, until })
-    }
-
-    /// The room is as gone as it gets: leave the outcome, or just leave.
-    pub(super) fn store(&mut self, ending: Option<Ending>, now: Instant) -> State {
-        match ending {
-            Some(ending) => {
-                self.want(Effect::WriteOutcome(ending));
-                State::Storing { until: now + OUTCOME_CAP }
-            }
-            None => self.finish(),
-        }
-    }
-
-    pub(super) fn finish(&mut self) -> State {
-        self.want(Effect::Finish);
-        State::Over
     }
 }

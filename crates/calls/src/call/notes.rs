@@ -1,8 +1,9 @@
 //! News becomes facts, whatever the state; facts that happen once a call are recorded by the steps.
 
 use super::state::State;
-use super::{AgentEvent, Call, Input, LegEvent, RoomEvent};
+use super::{AgentEvent, Call, Input, LegEvent, NotStored, RoomEvent};
 use crate::fact::Fact;
+use crate::phone::MaskedText;
 use crate::plan::Leg;
 
 impl Call {
@@ -14,9 +15,12 @@ impl Call {
             Input::Agent(event) => agent_fact(event),
             Input::Leg(event) => self.leg_fact(event),
             Input::OutcomeStored(Ok(())) => Some(Fact::OutcomeWritten),
-            Input::OutcomeStored(Err(detail)) => Some(Fact::OutcomeNotWritten { detail: detail.clone() }),
+            Input::OutcomeStored(Err(NotStored::AnotherIsThere(detail))) => {
+                Some(Fact::OutcomeNotWritten { detail: detail.clone() })
+            }
             Input::Drain => Some(Fact::Draining),
-            Input::Sound(_) | Input::Tick => None,
+            // An outcome that is not written yet is no fact before its last try has failed.
+            Input::OutcomeStored(Err(NotStored::Failed(_))) | Input::Sound(_) | Input::Tick => None,
         };
         if let Some(fact) = fact {
             self.record(fact);
@@ -33,7 +37,7 @@ impl Call {
             LegEvent::ClaimTaken { detail } => Fact::Duplicate { detail: detail.clone() },
             LegEvent::ClaimFailed { detail } => Fact::DialClaimFailed { detail: detail.clone() },
             LegEvent::Dialing => self.dialing_fact()?,
-            LegEvent::CallerJoined { identity } => Fact::CallerJoined { identity: identity.clone() },
+            LegEvent::CallerJoined { identity } => Fact::CallerJoined { identity: MaskedText::of(identity) },
             LegEvent::Dtmf { digit } => Fact::Dtmf { digit: digit.clone() },
             LegEvent::Dialed
             | LegEvent::DialFailed(_)

@@ -2,18 +2,25 @@
 
 use std::time::{Duration, Instant};
 
-use super::PREPARE_CAP;
+use super::{LegEnd, PREPARE_CAP};
 use crate::outcome::{EndReason, Ending};
 use crate::plan::{CallPlan, Leg};
+use crate::sip_outcome::DialFailure;
 
 #[derive(Debug)]
 pub(super) enum State {
     /// Joining the room and having the agent created, at the same time.
     Preparing { room: bool, agent: bool, until: Instant },
     /// Everything is ready; asking for the permission to ring.
-    Claiming { drain: bool, until: Instant },
+    Claiming {
+        /// What has ended the call meanwhile: the claim's reply decides whether that may be written.
+        ending: Option<Ending>,
+        until: Instant,
+    },
     /// The dial request is on its way or the phone rings.
     Dialing(Dialing),
+    /// The dial failed in a way that may be tried again, unless the room still tells that it rang.
+    Doubting { dialing: Dialing, failure: DialFailure, until: Instant },
     /// Inbound: in the room, or about to be, until a caller is connected.
     WaitingForCaller { caller: bool, agent: bool },
     /// Answered.
@@ -25,7 +32,7 @@ pub(super) enum State {
     /// Tidying up.
     Closing(Closing),
     /// The outcome is being written.
-    Storing { until: Instant },
+    Storing(Storing),
     /// Nothing more to come.
     Over,
 }
@@ -34,6 +41,10 @@ pub(super) enum State {
 pub(super) struct Dialing {
     pub(super) since: Instant,
     pub(super) rang: bool,
+    /// The room's news may have been lost while it dialed, and a ring with it.
+    pub(super) deaf: bool,
+    /// The leg is gone, by whose doing, why; what its dial came to is still to be told.
+    pub(super) left: Option<(LegEnd, String)>,
     pub(super) reply_lost: bool,
     pub(super) guard: Instant,
 }
@@ -43,19 +54,42 @@ pub(super) struct LastWords {
     pub(super) talk: Talk,
     pub(super) reason: EndReason,
     pub(super) socket_open: bool,
-    pub(super) played: bool,
+    pub(super) played: Played,
     /// The vendor is asked why, and waited for until then.
     pub(super) why_by: Option<Instant>,
     pub(super) until: Instant,
+}
+
+/// How far what is queued has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Played {
+    /// Some of it waits in our queue.
+    No,
+    /// It has left us, and is with the callee by then.
+    Leaving(Instant),
+    /// The callee has heard it.
+    Heard,
 }
 
 #[derive(Debug)]
 pub(super) struct Closing {
     /// `None`: this task may not write an outcome.
     pub(super) ending: Option<Ending>,
+    /// The claim has no reply yet: the outcome that it permits, should it be ours after all.
+    pub(super) if_claimed: Option<Ending>,
     pub(super) room_gone: bool,
     /// While the phone's leg may still come up, or back, and make the room anew: delete it again then.
     pub(super) delete_again: Option<Instant>,
+    pub(super) until: Instant,
+}
+
+#[derive(Debug)]
+pub(super) struct Storing {
+    pub(super) ending: Ending,
+    /// Why the last try failed, if one has.
+    pub(super) trouble: Option<String>,
+    /// When the next try is due; `None`: one is on its way.
+    pub(super) again: Option<Instant>,
     pub(super) until: Instant,
 }
 
@@ -90,15 +124,22 @@ impl State {
         match self {
             Self::Preparing { until, .. }
             | Self::Claiming { until, .. }
-            | Self::GivingUp { until, .. }
-            | Self::Storing { until } => Some(*until),
+            | Self::Doubting { until, .. }
+            | Self::GivingUp { until, .. } => Some(*until),
+            Self::Storing(storing) => {
+                Some(storing.again.map_or(storing.until, |again| again.min(storing.until)))
+            }
             Self::Dialing(dialing) => Some(dialing.guard),
             Self::Closing(closing) => {
                 Some(closing.delete_again.map_or(closing.until, |again| again.min(closing.until)))
             }
             Self::Talking(talk) => Some(talk.answered + max_call),
             Self::LastWords(words) => {
-                Some(words.why_by.map_or(words.until, |why_by| why_by.min(words.until)))
+                let heard = match words.played {
+                    Played::Leaving(heard) => Some(heard),
+                    Played::No | Played::Heard => None,
+                };
+                [heard, words.why_by].into_iter().flatten().chain([words.until]).min()
             }
             Self::WaitingForCaller { .. } | Self::Over => None,
         }

@@ -2,31 +2,27 @@
 
 use std::time::{Duration, Instant};
 
-use super::state::{Closing, Dialing, LastWords, State, Talk};
+use super::state::{LastWords, Played, State, Talk};
 use super::{
-    AgentEvent, AgentFailure, AudioCommand, CLAIM_CAP, Call, DELETE_AGAIN, DIAL_GUARD, Effect, Input,
-    LAST_WORDS_CAP, LegEvent, RoomEvent, RoomFailure, SoundEvent, WHY_ENDED_CAP, WhyAgentEnded, millis,
+    AgentEvent, AgentFailure, AudioCommand, CLAIM_CAP, Call, Effect, Input, LAST_WORDS_CAP, LAST_WORDS_TAIL,
+    LegEvent, RoomEvent, RoomFailure, RoomLoss, SoundEvent, WHY_ENDED_CAP, WhyAgentEnded, millis,
 };
 use crate::fact::Fact;
 use crate::outcome::{EndReason, Ending, Reason};
-use crate::sip_outcome::{self, DialFailure, Phase};
 
 impl Call {
     pub(super) fn step(&mut self, state: State, input: Input, now: Instant) -> State {
         match state {
             State::Preparing { room, agent, until } => self.prepare(room, agent, until, input, now),
-            State::Claiming { drain, until } => self.claim(drain, until, input, now),
+            State::Claiming { ending, until } => self.claim(ending, until, input, now),
             State::Dialing(dialing) => self.dial(dialing, input, now),
+            State::Doubting { dialing, failure, until } => self.doubt(dialing, failure, until, input, now),
             State::WaitingForCaller { caller, agent } => self.wait(caller, agent, input, now),
             State::Talking(talk) => self.talk(talk, input, now),
             State::LastWords(words) => self.play_last_words(words, input, now),
             State::GivingUp { ending, until } => self.giving_up(ending, until, input, now),
             State::Closing(closing) => self.closing(closing, input, now),
-            State::Storing { until } => match input {
-                Input::OutcomeStored(_) => self.finish(),
-                Input::Tick if now >= until => self.finish(),
-                _ => State::Storing { until },
-            },
+            State::Storing(storing) => self.storing(storing, input, now),
             State::Over => State::Over,
         }
     }
@@ -44,10 +40,7 @@ impl Call {
             Input::Agent(AgentEvent::CreateFailed { failure, detail }) => {
                 return self.give_up(Ending::failed(agent_reason(failure), &detail, true), now);
             }
-            Input::Drain => {
-                return self
-                    .give_up(Ending::failed(Reason::Drained, "told to stop before the dial", true), now);
-            }
+            Input::Drain => return self.give_up(drained_before_the_dial(), now),
             Input::Tick if now >= until => return self.give_up(not_ready_in_time(room), now),
             _ => (room, agent),
         };
@@ -61,87 +54,42 @@ impl Call {
             );
         }
         self.want(Effect::ClaimDial { failed_before_dial: None });
-        State::Claiming { drain: false, until: now + CLAIM_CAP }
+        State::Claiming { ending: None, until: now + CLAIM_CAP }
     }
 
-    fn claim(&mut self, drain: bool, until: Instant, input: Input, now: Instant) -> State {
-        match input {
-            Input::Leg(LegEvent::ClaimOurs) if drain => self.close(
-                Some(Ending::failed(Reason::Drained, "told to stop before the dial", true)),
-                None,
-                now,
-            ),
+    /// The claim's reply decides what may be written; so what ends the call meanwhile waits for it.
+    fn claim(&mut self, ending: Option<Ending>, until: Instant, input: Input, now: Instant) -> State {
+        let ending = match input {
             Input::Leg(LegEvent::ClaimOurs) => {
-                self.want(Effect::Dial);
-                let guard = now + self.ring() + DIAL_GUARD;
-                State::Dialing(Dialing { since: now, rang: false, reply_lost: false, guard })
+                return match ending {
+                    Some(ending) => self.close(Some(ending), None, now),
+                    None => self.start_dialing(now),
+                };
             }
             Input::Leg(LegEvent::ClaimTaken { .. } | LegEvent::ClaimFailed { .. }) => {
-                self.close(None, None, now)
+                return self.close(None, None, now);
             }
-            Input::Tick if now >= until => self.close(None, None, now),
-            // The claim's reply decides what may be written; so what ends the call meanwhile waits for it.
-            Input::Drain | Input::Room(RoomEvent::Lost { .. }) => State::Claiming { drain: true, until },
-            _ => State::Claiming { drain, until },
-        }
-    }
-
-    fn dial(&mut self, mut dialing: Dialing, input: Input, now: Instant) -> State {
-        match input {
-            Input::Leg(LegEvent::Dialed | LegEvent::Active) => {
-                let delay = now.saturating_duration_since(dialing.since);
-                State::Talking(self.start_talking(delay, true, now))
+            Input::Tick if now >= until => {
+                let too_late =
+                    || Ending::failed(Reason::BridgeError, "the permission to ring came too late", true);
+                return self.leave_unclaimed(ending.unwrap_or_else(too_late), now);
             }
-            Input::Leg(LegEvent::Ringing) => {
-                if !std::mem::replace(&mut dialing.rang, true) {
-                    self.record(Fact::Ringing { after_ms: millis(dialing.since, now) });
-                }
-                State::Dialing(dialing)
-            }
-            Input::Leg(LegEvent::DialFailed(DialFailure::ReplyLost { detail })) => {
-                self.record(Fact::DialReplyLost { detail });
-                dialing.reply_lost = true;
-                State::Dialing(dialing)
-            }
-            Input::Leg(LegEvent::DialFailed(failure)) => self.dial_failed(&dialing, &failure, now),
-            Input::Leg(LegEvent::Left { detail }) if dialing.reply_lost => {
-                self.record(Fact::CalleeGone { detail: detail.clone() });
-                self.close(Some(Ending::not_answered(Reason::DialTimeout, &detail)), None, now)
-            }
+            Input::Drain => ending.or_else(|| Some(drained_before_the_dial())),
             Input::Room(RoomEvent::Lost { detail, .. }) => {
-                let ending = Ending::failed(Reason::LivekitUnreachable, &detail, false);
-                self.close(Some(ending), Some(dialing.guard), now)
+                ending.or_else(|| Some(Ending::failed(Reason::LivekitUnreachable, &detail, true)))
             }
-            Input::Drain => {
-                let ending = Ending::failed(Reason::Drained, "told to stop while dialing", false);
-                self.close(Some(ending), Some(dialing.guard), now)
-            }
-            Input::Tick if now >= dialing.guard => {
-                let ending = Ending::not_answered(Reason::DialTimeout, "no reply to the dial in time");
-                self.close(Some(ending), Some(dialing.guard), now)
-            }
-            _ => State::Dialing(dialing),
-        }
+            _ => ending,
+        };
+        State::Claiming { ending, until }
     }
 
-    fn start_talking(&mut self, delay: Duration, agent_created: bool, now: Instant) -> Talk {
+    pub(super) fn start_talking(&mut self, delay: Duration, agent_created: bool, now: Instant) -> Talk {
         self.record(Fact::Answered { after_ms: u64::try_from(delay.as_millis()).unwrap_or(u64::MAX) });
         self.want(Effect::Audio(AudioCommand::Open));
         if agent_created {
             self.want(Effect::ConnectAgent);
         }
         Talk::new(now, delay, agent_created)
-    }
-
-    fn dial_failed(&mut self, dialing: &Dialing, failure: &DialFailure, now: Instant) -> State {
-        let phase = if dialing.rang { Phase::Ringing } else { Phase::Dialing };
-        let verdict = sip_outcome::classify(failure, phase, self.plan.profile.dial.retry_trunk_errors);
-        let detail = failure.to_string();
-        self.record(match failure {
-            DialFailure::NotSent { .. } => Fact::DialNotSent { detail: detail.clone() },
-            _ => Fact::DialFailed { sip_status: verdict.sip_status, detail: detail.clone() },
-        });
-        self.close(Some(Ending::dialed(&verdict, &detail)), None, now)
     }
 
     fn wait(&mut self, caller: bool, agent: bool, input: Input, now: Instant) -> State {
@@ -152,7 +100,7 @@ impl Call {
             }
             Input::Room(RoomEvent::Joined { .. }) => {
                 if !caller {
-                    self.record(Fact::WaitingForCaller { room: self.room.clone() });
+                    self.record(Fact::WaitingForCaller { room: self.room.name().to_owned() });
                 }
                 State::WaitingForCaller { caller, agent }
             }
@@ -160,7 +108,7 @@ impl Call {
             Input::Leg(LegEvent::Active) if caller => {
                 State::Talking(self.start_talking(Duration::ZERO, agent, now))
             }
-            Input::Leg(LegEvent::Left { detail }) if caller => {
+            Input::Leg(LegEvent::Left { detail, .. }) if caller => {
                 self.record(Fact::CalleeGone { detail: detail.clone() });
                 self.close(Some(Ending::not_answered(Reason::NoAnswer, &detail)), None, now)
             }
@@ -180,12 +128,12 @@ impl Call {
 
     fn talk(&mut self, mut talk: Talk, input: Input, now: Instant) -> State {
         match input {
-            Input::Leg(LegEvent::Left { detail }) => {
+            Input::Leg(LegEvent::Left { why, detail }) => {
                 self.record(Fact::CalleeGone { detail });
-                return self.hang_up(&talk, EndReason::CalleeHangup, now);
+                return self.hang_up(&talk, why.end_reason(), now);
             }
-            Input::Room(RoomEvent::Lost { leg_may_return, .. }) => {
-                talk.leg_may_return = leg_may_return;
+            Input::Room(RoomEvent::Lost { loss, .. }) => {
+                talk.leg_may_return = loss == RoomLoss::Server;
                 return self.hang_up(&talk, EndReason::RoomLost, now);
             }
             Input::Agent(AgentEvent::Created { .. }) if !std::mem::replace(&mut talk.agent_created, true) => {
@@ -253,7 +201,7 @@ impl Call {
             talk,
             reason,
             socket_open,
-            played: false,
+            played: Played::No,
             why_by,
             until: now + LAST_WORDS_CAP,
         })
@@ -261,19 +209,19 @@ impl Call {
 
     fn play_last_words(&mut self, mut words: LastWords, input: Input, now: Instant) -> State {
         match input {
-            Input::Leg(LegEvent::Left { detail }) => {
+            Input::Leg(LegEvent::Left { detail, .. }) => {
                 self.record(Fact::CalleeGone { detail });
                 words.until = now;
             }
-            Input::Room(RoomEvent::Lost { leg_may_return, .. }) => {
-                words.talk.leg_may_return = leg_may_return;
+            Input::Room(RoomEvent::Lost { loss, .. }) => {
+                words.talk.leg_may_return = loss == RoomLoss::Server;
                 words.until = now;
             }
             Input::Drain => words.until = now,
             Input::Agent(AgentEvent::Closed { .. }) if words.socket_open => {
                 // More may have come since we asked; what is queued now is all there is.
                 words.socket_open = false;
-                words.played = false;
+                words.played = Played::No;
                 self.want(Effect::Audio(AudioCommand::PlayOut));
             }
             Input::Agent(AgentEvent::WhyEnded(why)) => {
@@ -284,58 +232,24 @@ impl Call {
                     WhyAgentEnded::Other => words.reason,
                 };
             }
-            Input::Sound(SoundEvent::PlayedOut) => words.played = true,
+            Input::Sound(SoundEvent::PlayedOut) => words.played = Played::Leaving(now + LAST_WORDS_TAIL),
             Input::Sound(event) => self.hear(&mut words.talk, event, now),
-            Input::Tick if words.why_by.is_some_and(|why| now >= why) => words.why_by = None,
             _ => {}
         }
-        let all_said = words.played && !words.socket_open && words.why_by.is_none();
+        if matches!(words.played, Played::Leaving(heard) if now >= heard) {
+            words.played = Played::Heard;
+        }
+        words.why_by = words.why_by.filter(|why_by| now < *why_by);
+        let all_said = words.played == Played::Heard && !words.socket_open && words.why_by.is_none();
         if all_said || now >= words.until {
             return self.hang_up(&words.talk, words.reason, now);
         }
         State::LastWords(words)
     }
+}
 
-    fn giving_up(&mut self, ending: Ending, until: Instant, input: Input, now: Instant) -> State {
-        match input {
-            Input::Leg(LegEvent::ClaimOurs) => self.close(Some(ending), None, now),
-            Input::Leg(LegEvent::ClaimTaken { .. } | LegEvent::ClaimFailed { .. }) => {
-                self.close(None, None, now)
-            }
-            Input::Tick if now >= until => self.close(None, None, now),
-            _ => State::GivingUp { ending, until },
-        }
-    }
-
-    fn closing(&mut self, mut closing: Closing, input: Input, now: Instant) -> State {
-        match input {
-            Input::Room(RoomEvent::Deleted { .. } | RoomEvent::DeleteFailed { .. }) => {
-                closing.room_gone = true
-            }
-            Input::Leg(LegEvent::Dialed) => {
-                self.record(Fact::Ignored { detail: "answered after the end".to_owned() });
-                closing.delete_again = None;
-                closing.room_gone = false;
-                self.want(Effect::DeleteRoom);
-            }
-            Input::Leg(LegEvent::DialFailed(failure)) => {
-                self.record(Fact::Ignored { detail: failure.to_string() });
-                if !matches!(failure, DialFailure::ReplyLost { .. }) {
-                    closing.delete_again = None;
-                }
-            }
-            Input::Tick if now >= closing.until => return self.store(closing.ending, now),
-            Input::Tick if closing.delete_again.is_some_and(|again| now >= again) => {
-                closing.delete_again = Some(now + DELETE_AGAIN);
-                self.want(Effect::DeleteRoom);
-            }
-            _ => {}
-        }
-        if closing.room_gone && closing.delete_again.is_none() {
-            return self.store(closing.ending, now);
-        }
-        State::Closing(closing)
-    }
+fn drained_before_the_dial() -> Ending {
+    Ending::failed(Reason::Drained, "told to stop before the dial", true)
 }
 
 fn room_reason(failure: RoomFailure) -> Reason {

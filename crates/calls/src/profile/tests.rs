@@ -122,19 +122,6 @@ fn a_wrong_field_is_named_with_its_country() {
 }
 
 #[test]
-fn either_form_of_the_address_follows_from_the_other() {
-    for (url, ws, http) in [
-        ("wss://lk.example", "wss://lk.example", "https://lk.example"),
-        ("https://lk.example/", "wss://lk.example", "https://lk.example"),
-        ("ws://127.0.0.1:7880", "ws://127.0.0.1:7880", "http://127.0.0.1:7880"),
-        ("HTTP://lk.example/base/", "ws://lk.example/base", "http://lk.example/base"),
-    ] {
-        let profile = read(&with(least("BR"), "/livekit/url", json!(url))).unwrap();
-        assert_eq!((profile.livekit.ws_url(), profile.livekit.http_url()), (ws.to_owned(), http.to_owned()));
-    }
-}
-
-#[test]
 fn a_number_finds_its_country_and_an_unknown_prefix_finds_none() {
     let profiles = Profiles::new([read(&least("BR")), read(&least("CL"))]).unwrap();
     assert_eq!(country_of(&profiles, "+5511912345678"), Some("BR"));

@@ -4,6 +4,7 @@
 
 use proptest::prelude::*;
 
+use super::folder::Stand;
 use super::world::{NOON, at, body, brazil, key};
 use super::*;
 
@@ -140,6 +141,16 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 1_500, ..ProptestConfig::default() })]
 
     #[test]
+    fn nothing_begins_unless_every_attempt_before_it_allows_another(
+        folder in any_folder(), attempt in 1..6_u32
+    ) {
+        let outcomes: Vec<_> = (1..attempt).map(|n| folder.attempts.get(&n).and_then(|seen| seen.outcome)).collect();
+        if matches!(folder.stand(attempt), Stand::ToBeClaimed | Stand::ToBeLaunched) {
+            prop_assert!(outcomes.iter().all(|outcome| *outcome == Some(true)), "{outcomes:?}");
+        }
+    }
+
+    #[test]
     fn any_inputs_in_any_order(delivery in any_delivery(), inputs in prop::collection::vec(any_input(), 0..40)) {
         let policy = Policy { max_age: Some(Duration::from_secs(60 * 60 * 2)), ..Policy::default() };
         let mut routing = Routing::new(delivery, policy, at(NOON));
@@ -163,6 +174,7 @@ proptest! {
         let mut routing = Routing::new(delivery, Policy { max_age, ..Policy::default() }, at(NOON));
         let mut tally = Tally::default();
         let mut ours_to_settle = false;
+        let mut seen = Folder::default();
         for step in 0.. {
             tally.drain(&mut routing);
             if tally.verdict.is_some() {
@@ -171,8 +183,15 @@ proptest! {
             prop_assert!(step < 60, "no verdict: {routing:?}");
             let effect = tally.last.clone().unwrap();
             ours_to_settle |= matches!(effect, Effect::TakeDial(..));
-            let answer = fitting(&effect, picks[step % picks.len()], &folders[step % folders.len()]);
-            routing.handle(answer.unwrap());
+            if let Effect::PutJob { attempt, .. } | Effect::Launch(attempt) | Effect::TakeDial(attempt, _) = &effect {
+                let allows = |number| seen.attempts.get(&number).and_then(|before| before.outcome) == Some(true);
+                prop_assert!((1..attempt.number).all(allows), "{effect:?} after {seen:?}");
+            }
+            let answer = fitting(&effect, picks[step % picks.len()], &folders[step % folders.len()]).unwrap();
+            if let Input::Folder(Ok(folder)) = &answer {
+                seen = folder.clone();
+            }
+            routing.handle(answer);
         }
         match tally.verdict.clone().unwrap() {
             Verdict::Refused(RefusalCode::ReceivesExhausted) => {

@@ -50,7 +50,7 @@ pub(super) enum Stand {
     ToBeLaunched,
     /// Not claimed yet, and it may be.
     ToBeClaimed,
-    /// Not claimed, and the attempt before it is not settled.
+    /// An attempt before it is not settled: this one may not begin, and is not ours to end either.
     TooEarly,
 }
 
@@ -70,22 +70,20 @@ impl Folder {
         self.attempts.keys().next_back().copied()
     }
 
+    /// Where `attempt` stands. It may go on only when *every* attempt before it allows another: a marked
+    /// message may name any number, and one answered attempt anywhere before it is the end of the call.
     pub(super) fn stand(&self, attempt: u32) -> Stand {
         let nothing = AttemptSeen::default();
         let seen = self.attempts.get(&attempt).unwrap_or(&nothing);
         if seen.next || seen.outcome.is_some() || seen.dial || (seen.job && seen.launched) {
             return Stand::OutOfOurHands;
         }
-        if seen.job {
-            return Stand::ToBeLaunched;
-        }
-        if attempt <= 1 {
-            return Stand::ToBeClaimed;
-        }
-        match self.attempts.get(&(attempt - 1)).and_then(|before| before.outcome) {
-            Some(true) => Stand::ToBeClaimed,
-            Some(false) => Stand::OutOfOurHands,
-            None => Stand::TooEarly,
+        let outcome_of = |number| self.attempts.get(&number).and_then(|before| before.outcome);
+        match (1..attempt).map(outcome_of).find(|outcome| *outcome != Some(true)) {
+            Some(Some(_)) => Stand::OutOfOurHands,
+            Some(None) => Stand::TooEarly,
+            None if seen.job => Stand::ToBeLaunched,
+            None => Stand::ToBeClaimed,
         }
     }
 }

@@ -148,8 +148,10 @@ impl Routing {
                 Err(unusable) => self
                     .again(format!("the stored message cannot be read: {}", unusable.refusal.detail), true),
             },
+            // Given up, it becomes a letter for this same attempt and takes no claim: an outcome of an attempt
+            // that may not begin would permit the one after it.
             Stand::TooEarly => {
-                self.again(format!("attempt {attempt} cannot begin: the one before it is not settled"), true)
+                self.again(format!("attempt {attempt} cannot begin: one before it is not settled"), false)
             }
         }
     }

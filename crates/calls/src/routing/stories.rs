@@ -213,6 +213,28 @@ fn an_attempt_follows_only_on_one_that_allows_it() {
 }
 
 #[test]
+fn no_attempt_follows_on_an_answered_one_whatever_number_a_message_names() {
+    let answered =
+        AttemptSeen { job: true, launched: true, dial: true, outcome: Some(false), ..AttemptSeen::default() };
+    let third = || put_back("m-9", body("i-1", "+5511912345678"), "3");
+    let mut world = World::new();
+    world.receive(call("m-1"));
+    world.folder.attempts.insert(1, answered);
+    assert_eq!(world.receive(last_time(third())), Verdict::Done, "answered: nothing is left to do");
+    assert_eq!((world.launches, world.letters.len()), (1, 0));
+
+    // Attempt 1 is not settled yet: the letter that gives up on the third is no permission for a fourth.
+    world.folder.attempts.get_mut(&1).unwrap().outcome = None;
+    assert_eq!(world.receive(last_time(third())), Verdict::Refused(RefusalCode::ReceivesExhausted));
+    assert_eq!(world.letters[0].attempt.number, 3, "copied, not computed");
+    assert!(world.ending.is_none() && world.folder.attempts.get(&3).is_none_or(|seen| !seen.dial));
+    world.folder.attempts.insert(1, AttemptSeen { outcome: Some(false), ..AttemptSeen::default() });
+    world.folder.attempts.insert(3, AttemptSeen { outcome: Some(true), ..AttemptSeen::default() });
+    assert_eq!(world.receive(put_back("m-10", body("i-1", "+5511912345678"), "4")), Verdict::Done);
+    assert_eq!(world.launches, 1, "a gap is not passed over");
+}
+
+#[test]
 fn a_delivery_that_was_put_back_is_only_acknowledged() {
     let mut world = World::new();
     world.receive(call("m-1"));

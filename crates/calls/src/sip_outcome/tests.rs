@@ -138,6 +138,19 @@ fn every_case_comes_to_what_the_table_says() {
 }
 
 #[test]
+fn a_leg_may_follow_only_where_nobody_knows_of_the_invite() {
+    let follows = |failure: &DialFailure| classify(failure, Dialing, true).leg_may_follow;
+    assert!(follows(&server("unavailable", "upstream connect error")));
+    assert!(follows(&server("internal", "something else")));
+    assert!(follows(&DialFailure::ReplyLost { detail: String::new() }));
+    for (failure, phase, ..) in cases() {
+        let verdict = classify(&failure, phase, true);
+        assert!(!(verdict.leg_may_follow && verdict.retryable), "{failure:?}");
+        assert!(!(verdict.leg_may_follow && verdict.sip_status.is_some()), "{failure:?}");
+    }
+}
+
+#[test]
 fn every_row_decides_at_least_one_case() {
     let cases = cases();
     for (index, row) in ROWS.iter().enumerate() {

@@ -111,7 +111,10 @@ fn no_dial(attempt: &AttemptId, ending: &Ending, at: Timestamp, signature: &Sign
         invite_by: at,
         deadline: at,
         failed_before_dial: None,
-        decision: Some(Decision { outcome: outcome(attempt, ending, at, signature), next: Follow::DeadLetter }),
+        decision: Some(Decision {
+            outcome: outcome(attempt, ending, at, signature),
+            next: Follow::DeadLetter,
+        }),
     }
 }
 

@@ -106,10 +106,11 @@ pub fn from_environment(variables: &Variables) -> Loaded {
     let mut seen = BTreeSet::new();
     problems.retain(|problem| seen.insert(problem.sentence.clone()));
     match Profiles::new(read) {
-        Ok(profiles) => Loaded { profiles, problems },
+        Ok(profiles) => Loaded { profiles: Ok(profiles), problems },
         Err(error) => {
-            problems.push(Problem::of_all(format!("{error} (set PREFIXES_<CC>)")));
-            Loaded { profiles: Profiles::default(), problems }
+            let sentence = format!("{error} (set PREFIXES_<CC>)");
+            problems.push(Problem::of_all(&sentence));
+            Loaded { profiles: Err(sentence), problems }
         }
     }
 }

@@ -42,14 +42,15 @@ pub fn from_directory(directory: &Path) -> Loaded {
         read.push(profile);
     }
     match Profiles::new(read) {
-        Ok(profiles) => Loaded { profiles, problems },
+        Ok(profiles) => Loaded { profiles: Ok(profiles), problems },
         Err(error) => {
-            problems.push(Problem::of_all(format!("{error} (in {shown})")));
-            Loaded { profiles: Profiles::default(), problems }
+            let sentence = format!("{error} (in {shown})");
+            problems.push(Problem::of_all(&sentence));
+            Loaded { profiles: Err(sentence), problems }
         }
     }
 }
 
 fn nothing(sentence: String) -> Loaded {
-    Loaded { profiles: Profiles::default(), problems: vec![Problem::of_all(sentence)] }
+    Loaded { problems: vec![Problem::of_all(&sentence)], profiles: Err(sentence) }
 }

@@ -85,6 +85,8 @@ pub(super) struct CallRecord {
     pub(super) joined: Option<Timestamp>,
     pub(super) ended: Option<Timestamp>,
     pub(super) end_reason: Option<EndReason>,
+    /// How often it was looked up after its end.
+    pub(super) looked_up: u32,
     pub(super) heard: Vec<i16>,
     pub(super) uplink: Uplink,
     pub(super) texts: Vec<String>,
@@ -160,6 +162,7 @@ impl CallRecord {
             joined: None,
             ended: None,
             end_reason: None,
+            looked_up: 0,
             heard: Vec::new(),
             uplink: Uplink::default(),
             texts: Vec::new(),
@@ -198,6 +201,18 @@ impl CallRecord {
             clears_sent: self.clears_sent,
             callee_turns: self.callee_turns,
         }
+    }
+
+    /// The answer to GET: like the vendor, who may know that a call has ended before it knows why.
+    pub(super) fn looked_up(&mut self) -> Value {
+        let mut object = self.object();
+        if self.ended.is_some() {
+            if self.looked_up < self.script.unsure_why {
+                object["endReason"] = Value::Null;
+            }
+            self.looked_up += 1;
+        }
+        object
     }
 
     /// The Call object, as POST and GET answer it: what was asked for, and how it stands.

@@ -90,7 +90,7 @@ async fn look_up(Shared(state): Shared<Arc<State>>, headers: HeaderMap, Path(id)
     if !authorized(&state, &headers) {
         return problem(StatusCode::UNAUTHORIZED, "Invalid API key.");
     }
-    match state.with_call(&id, |call| call.object()) {
+    match state.with_call(&id, |call| call.looked_up()) {
         Some(object) => axum::Json(object).into_response(),
         None => problem(StatusCode::NOT_FOUND, "Not found."),
     }

@@ -51,6 +51,8 @@ pub struct Script {
     pub create: Vec<CreateStep>,
     /// Answer the websocket's upgrade with this HTTP status.
     pub refuse_upgrade: Option<u16>,
+    /// So many times that a call is looked up after its end it does not know yet why: `endReason` is null.
+    pub unsure_why: u32,
     /// What goes wrong on the socket, and when.
     pub missteps: Vec<Misstep>,
 }
@@ -75,6 +77,7 @@ impl Default for Script {
             api_key: None,
             create: Vec::new(),
             refuse_upgrade: None,
+            unsure_why: 0,
             missteps: Vec::new(),
         }
     }

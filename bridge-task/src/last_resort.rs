@@ -1,0 +1,319 @@
+//! When the call cannot be carried on as it should: the person is not left on the line, and the attempt not
+//! without an outcome.
+
+use std::time::Duration;
+
+use calls::call::{Input, LegEvent, Room, RoomEvent, RoomLoss};
+use calls::ids::{AttemptId, Nonce};
+use calls::outcome::{EndReason, Outcome, OutcomeKind, Reason};
+use calls::phone::MaskedText;
+use calls::plan::{CallPlan, Leg};
+use cloud::call_folder::documents::V;
+use cloud::call_folder::{CallFolders, Claimed, StoreError, draw_nonce};
+use jiff::Timestamp;
+
+use crate::job::Job;
+use crate::{clock, leg};
+
+/// How long hanging up may take when everything else has failed.
+const HANG_UP_CAP: Duration = Duration::from_secs(5);
+/// How long saying how it ended may take then.
+const TELL_CAP: Duration = Duration::from_secs(10);
+
+/// All that is needed to hang up and to say so, beside the call itself. It follows what the call hears of.
+pub struct LastResort {
+    livekit: rooms::Livekit,
+    room: Room,
+    /// Nobody else's call is in it: not so in a room whose name somebody chose, unless we are in it.
+    room_is_ours: bool,
+    attempt: Attempt,
+    outcome_owner: Nonce,
+    standing: Standing,
+}
+
+/// An attempt, and where it is written about.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    /// Which.
+    pub id: AttemptId,
+    /// Where its folder is.
+    pub folders: CallFolders,
+    /// What was to be dialed, or waited for.
+    pub plan: CallPlan,
+    /// What this process is called in a claim.
+    pub task: String,
+    /// When it took the attempt up.
+    pub started_at: Timestamp,
+}
+
+/// What this process may write about the attempt, and what it has to write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    /// The permission to ring is nobody's, as far as we know.
+    Unclaimed,
+    /// The outcome is ours to write.
+    Ours,
+    /// Ours, and the callee answered.
+    Answered,
+    /// Somebody else's.
+    Theirs,
+}
+
+impl Standing {
+    fn first(leg: &Leg) -> Self {
+        match leg {
+            Leg::Outbound { .. } => Self::Unclaimed,
+            // Nothing is dialed, so nobody has to be asked.
+            Leg::Inbound => Self::Ours,
+        }
+    }
+
+    fn after(self, input: &Input) -> Self {
+        match (self, input) {
+            (Self::Unclaimed, Input::Leg(LegEvent::ClaimOurs)) => Self::Ours,
+            (Self::Unclaimed, Input::Leg(LegEvent::ClaimTaken { .. })) => Self::Theirs,
+            (Self::Ours, Input::Leg(LegEvent::Active | LegEvent::Dialed)) => Self::Answered,
+            (standing, _) => standing,
+        }
+    }
+}
+
+impl LastResort {
+    /// For a job that begins. `outcome_owner` is the nonce with which the call itself writes its outcome:
+    /// what it managed to write stays.
+    pub fn new(job: &Job, room: Room, livekit: rooms::Livekit, outcome_owner: Nonce) -> Self {
+        let room_is_ours = matches!(room, Room::Own(_));
+        let standing = Standing::first(&job.plan.leg);
+        Self { livekit, room, room_is_ours, attempt: Attempt::of(job), outcome_owner, standing }
+    }
+
+    /// Notes what the call is about to hear.
+    pub fn follow(&mut self, input: &Input) {
+        self.standing = self.standing.after(input);
+        match (&self.room, input) {
+            (Room::Shared(_), Input::Room(RoomEvent::Joined { .. })) => self.room_is_ours = true,
+            (Room::Shared(_), Input::Room(RoomEvent::Lost { loss: RoomLoss::TakenOver, .. })) => {
+                self.room_is_ours = false;
+            }
+            _ => {}
+        }
+    }
+
+    /// Deletes the room, which hangs up whoever is in it.
+    pub async fn hang_up(&self, within: Duration) {
+        if !self.room_is_ours {
+            return;
+        }
+        if let Err(error) = self.livekit.delete_room(self.room.name(), within).await {
+            tracing::error!(detail = %error, "the line may stay open until its time limit");
+        }
+    }
+
+    /// After a mistake of ours that broke the call: hangs up, and leaves the outcome that is ours to leave.
+    pub async fn after_a_panic(&self) {
+        tracing::error!(detail = "this program broke; the callee is hung up", "bridge error");
+        self.hang_up(HANG_UP_CAP).await;
+        self.tell_that_it_broke().await;
+    }
+
+    async fn tell_that_it_broke(&self) {
+        let detail = "the bridge broke";
+        let outcome = match self.standing {
+            Standing::Theirs => return,
+            Standing::Unclaimed => return self.attempt.failed_before_dial(detail).await,
+            Standing::Answered => Outcome {
+                end_reason: Some(EndReason::BridgeError),
+                ..self.attempt.outcome(OutcomeKind::Answered, detail)
+            },
+            // It may have rung: never tried again by itself.
+            Standing::Ours => Outcome {
+                reason: Some(Reason::BridgeError.as_str().to_owned()),
+                ..self.attempt.outcome(OutcomeKind::Failed, detail)
+            },
+        };
+        self.attempt.write(&self.outcome_owner, &outcome).await;
+    }
+}
+
+impl Attempt {
+    /// The attempt that a job is for, taken up now.
+    pub fn of(job: &Job) -> Self {
+        Self {
+            id: job.attempt.clone(),
+            folders: job.folders.clone(),
+            plan: job.plan.clone(),
+            task: job.task.clone(),
+            started_at: clock::wall(),
+        }
+    }
+
+    /// Nothing was dialed, and nothing will be: takes the permission to ring, so that nobody else uses it, and
+    /// says that the attempt may be tried again. Somebody else's claim or outcome stays.
+    pub async fn failed_before_dial(&self, detail: &str) {
+        if self.plan.leg != Leg::Inbound {
+            let now = clock::wall();
+            let claim = leg::claim_without_dial(&self.task, now, MaskedText::of(detail).into());
+            let claiming = tokio::time::timeout(TELL_CAP, self.folders.claim_dial(&self.id, &claim)).await;
+            if !matches!(claiming, Ok(Ok(Claimed::Ours))) {
+                tracing::warn!(detail = %self.id, "the permission to ring is not ours, so no outcome is written");
+                return;
+            }
+        }
+        let outcome = Outcome {
+            reason: Some(Reason::BridgeError.as_str().to_owned()),
+            retryable: self.plan.leg != Leg::Inbound,
+            ..self.outcome(OutcomeKind::Failed, detail)
+        };
+        self.write(&draw_nonce(), &outcome).await;
+    }
+
+    /// An outcome in which nothing is said but the word and why.
+    fn outcome(&self, kind: OutcomeKind, detail: &str) -> Outcome {
+        Outcome {
+            v: V,
+            outcome: kind,
+            reason: None,
+            end_reason: None,
+            sip_status: None,
+            detail: Some(MaskedText::of(detail).into()),
+            retryable: false,
+            answer_delay_seconds: None,
+            first_agent_audio_seconds: None,
+            duration_seconds: None,
+            barge_ins: 0,
+            callee_audio_seconds: 0.0,
+            agent_audio_seconds: 0.0,
+            agent_call_id: None,
+            attempt: self.id.number,
+            started_at: self.started_at,
+            ended_at: clock::wall(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        }
+    }
+
+    async fn write(&self, owner: &Nonce, outcome: &Outcome) {
+        let writing = self.folders.claim_outcome(&self.id, owner, outcome);
+        let written: Result<Claimed<Outcome>, StoreError> = match tokio::time::timeout(TELL_CAP, writing)
+            .await
+        {
+            Ok(written) => written,
+            Err(_) => return tracing::error!(detail = "the store does not answer", "outcome not written"),
+        };
+        match written {
+            Ok(Claimed::Ours) => tracing::info!(detail = %outcome.outcome, "outcome written"),
+            Ok(Claimed::Theirs(other)) => {
+                tracing::warn!(detail = %other.outcome, "there is an outcome already");
+            }
+            Err(error) => tracing::error!(detail = %error, "outcome not written"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use calls::ids::CallKey;
+    use calls::phone::PhoneNumber;
+    use calls::profile::CountryProfile;
+    use calls::secret::Secret;
+    use calls::trigger::Tracking;
+
+    use super::*;
+
+    fn resort(folder: &std::path::Path, leg: Leg) -> LastResort {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let profile = CountryProfile::from_json(
+            r#"{"v":1,"country":"BR","livekit":{"url":"ws://127.0.0.1:9","trunkId":"ST_1",
+                "callerId":"+551130000000"},"agent":{"voice":"Ana"}}"#,
+        );
+        let standing = Standing::first(&leg);
+        let plan = CallPlan {
+            call_id: "c".into(),
+            leg,
+            profile: profile.unwrap(),
+            system_prompt: "Be kind.".into(),
+            greeting_message: None,
+            tracking: Tracking::default(),
+        };
+        let (key, secret) = (Secret::new("key"), Secret::new("hush"));
+        let attempt = Attempt {
+            id: AttemptId::new(CallKey::from_sqs_message("m"), 1),
+            folders: CallFolders::in_directory(folder).unwrap(),
+            plan,
+            task: "test".into(),
+            started_at: clock::wall(),
+        };
+        LastResort {
+            livekit: rooms::Livekit::new("ws://127.0.0.1:9", &key, &secret).unwrap(),
+            room: Room::Own("room".into()),
+            room_is_ours: true,
+            attempt,
+            outcome_owner: draw_nonce(),
+            standing,
+        }
+    }
+
+    fn outbound() -> Leg {
+        Leg::Outbound { to: PhoneNumber::parse("+5511987654321").unwrap() }
+    }
+
+    async fn breaks_after(leg: Leg, heard: &[LegEvent]) -> (Option<Outcome>, bool) {
+        let folder = tempfile::tempdir().unwrap();
+        let mut resort = resort(folder.path(), leg);
+        for event in heard {
+            resort.follow(&Input::Leg(event.clone()));
+        }
+        resort.tell_that_it_broke().await;
+        let Attempt { folders, id, .. } = &resort.attempt;
+        let claim = folders.dial_claim(id).await.unwrap();
+        (folders.outcome(id).await.unwrap(), claim.is_some_and(|claim| claim.failed_before_dial.is_some()))
+    }
+
+    #[tokio::test]
+    async fn a_call_that_breaks_is_written_as_far_as_it_had_come() {
+        use LegEvent::{Active, ClaimOurs, Dialed, Ringing};
+        let (outcome, gave_up) = breaks_after(outbound(), &[]).await;
+        let outcome = outcome.unwrap();
+        assert!(gave_up && outcome.retryable && outcome.outcome == OutcomeKind::Failed);
+
+        let (outcome, gave_up) = breaks_after(outbound(), &[ClaimOurs, Ringing]).await;
+        let outcome = outcome.unwrap();
+        assert!(!gave_up && !outcome.retryable && outcome.outcome == OutcomeKind::Failed);
+        assert_eq!(outcome.reason.as_deref(), Some("bridge-error"));
+
+        for answer in [Active, Dialed] {
+            let (outcome, _) = breaks_after(outbound(), &[ClaimOurs, answer, Ringing]).await;
+            let outcome = outcome.unwrap();
+            assert_eq!((outcome.outcome, outcome.reason.as_ref()), (OutcomeKind::Answered, None));
+            assert_eq!(outcome.end_reason, Some(EndReason::BridgeError));
+        }
+        let (outcome, gave_up) = breaks_after(Leg::Inbound, &[Active]).await;
+        assert!(!gave_up && outcome.unwrap().outcome == OutcomeKind::Answered);
+    }
+
+    #[test]
+    fn a_room_that_somebody_named_is_deleted_only_by_who_is_in_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut resort = resort(folder.path(), Leg::Inbound);
+        (resort.room, resort.room_is_ours) = (Room::Shared("desk".into()), false);
+        resort.follow(&Input::Room(RoomEvent::Joined { took_ms: 1 }));
+        assert!(resort.room_is_ours);
+        let (detail, loss) = (String::new(), RoomLoss::TakenOver);
+        resort.follow(&Input::Room(RoomEvent::Lost { detail, loss }));
+        assert!(!resort.room_is_ours);
+    }
+
+    #[tokio::test]
+    async fn what_is_somebody_elses_is_left_alone() {
+        let taken = LegEvent::ClaimTaken { detail: "task b".into() };
+        assert_eq!(breaks_after(outbound(), &[taken]).await, (None, false));
+
+        let folder = tempfile::tempdir().unwrap();
+        let resort = resort(folder.path(), outbound());
+        let Attempt { folders, id, .. } = &resort.attempt;
+        let theirs = leg::claim_without_dial("another", clock::wall(), "first".into());
+        assert!(folders.claim_dial(id, &theirs).await.unwrap().is_ours());
+        resort.attempt.failed_before_dial("late").await;
+        assert_eq!(folders.outcome(id).await.unwrap(), None);
+    }
+}
