@@ -1,6 +1,6 @@
 # The only verbs. What each needs it installs or builds by itself, or says what is missing; builds are kept.
 
-.PHONY: demo test check advisories build bench clean
+.PHONY: demo test check advisories build deploy build-RouterFunction bench image push clean
 
 # One call on this machine: make demo, or make demo MESSAGE=file.json. No account, no Docker.
 demo:
@@ -22,11 +22,27 @@ advisories:
 build:
 	@exec scripts/build
 
+# Builds and deploys a stage into your AWS account: make deploy STAGE=dev, or with parameters of template.yaml for this
+# time, make deploy STAGE=dev SET="CapacityProvider=FARGATE_SPOT". What a stage is stands in infra/STAGE.yaml.
+deploy:
+	@exec scripts/deploy '$(STAGE)' $(SET)
+
+# sam asks for these, one for each function.
+build-RouterFunction:
+	@exec scripts/function router '$(ARTIFACTS_DIR)'
+
 # What a call costs here: times, memory, CPU, beside LiveKit's own engine. Prints a table.
 bench:
 	@exec scripts/bench
 
+# The image that carries a call, for ARCH=x86_64 or arm64. make image push STAGE=dev: into that stage's repository, too.
+image:
+	@scripts/image >/dev/null
+
+push: image
+	@scripts/image-push '$(STAGE)' >/dev/null
+
 # What the work tree's builds left. What is kept outside it stays: scripts/prelude.sh says where that is.
 clean:
 	cargo clean
-	rm -rf .demo
+	rm -rf .demo .aws-sam

@@ -41,7 +41,7 @@ pub struct Job {
     /// The attempt: <call key>-a<n>.
     #[arg(long)]
     pub attempt: AttemptId,
-    /// The directory of the call folders (default: OCG_CALLS, else ./calls).
+    /// The directory of the call folders (default: the bucket OCG_BUCKET, else the directory OCG_CALLS, else ./calls).
     #[arg(long)]
     pub calls: Option<PathBuf>,
 }

@@ -1,16 +1,26 @@
 //! A job: everything one attempt needs, whoever made it.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
 use calls::ids::{AttemptId, Nonce, callee_identity, room_name};
 use calls::plan::{CallPlan, Leg};
 use cloud::call_folder::{CallFolders, draw_nonce};
 use cloud::profiles::{Credentials, Problem};
+use telemetry::metrics::Stage;
 
+use crate::deployment::{self, Deployment};
 use crate::last_resort::Attempt;
+use crate::reports::{Reports, Ways};
 use crate::settings::Settings;
 use crate::{cli, clock};
+
+/// Secrets that were not read by then are not waited for.
+const SECRETS_CAP: Duration = Duration::from_secs(60);
+/// What is left of the time for the dial claim when they are given up: enough to take the claim and say so.
+const AFTER_SECRETS: Duration = Duration::from_secs(10);
+/// They get this at least: a claim that is too late by then is refused where claims are taken.
+const SECRETS_AT_LEAST: Duration = Duration::from_secs(5);
 
 /// One attempt at one call, with all that it needs.
 #[derive(Debug)]
@@ -37,6 +47,8 @@ pub struct Job {
     pub task: String,
     /// May transcripts be shown in the log?
     pub words: bool,
+    /// Who else is told of it.
+    pub reports: Reports,
 }
 
 impl Job {
@@ -46,13 +58,16 @@ impl Job {
         plan: CallPlan,
         credentials: Credentials,
         folders: CallFolders,
+        ways: Ways,
         settings: &Settings,
     ) -> Self {
         let writer = draw_nonce();
+        let room = room_name(&attempt, &writer);
+        let reports = Reports::start(ways, &attempt, &plan, Some(&room));
         let callee_identity =
             matches!(plan.leg, Leg::Outbound { .. }).then(|| callee_identity(&attempt, &writer));
         Self {
-            room: room_name(&attempt, &writer),
+            room,
             callee_identity,
             attempt,
             plan,
@@ -63,35 +78,99 @@ impl Job {
             stage: settings.stage.clone(),
             task: settings.task.clone(),
             words: settings.words,
+            reports,
         }
     }
+}
+
+/// Where a job's things come from.
+struct Sources {
+    folders: CallFolders,
+    /// A deployment's secrets lie in its parameter store; elsewhere they are in the environment.
+    deployed: Option<(Deployment, aws_config::SdkConfig)>,
+    ways: Ways,
+    task: String,
+}
+
+impl Sources {
+    async fn of(settings: &Settings) -> anyhow::Result<Self> {
+        let Some(deployment) = &settings.deployment else {
+            let folders = CallFolders::in_directory(&settings.calls)?;
+            let (ways, task) = (ways(settings).await, settings.task.clone());
+            return Ok(Self { folders, deployed: None, ways, task });
+        };
+        let metadata = settings.variables.get("ECS_CONTAINER_METADATA_URI_V4");
+        let (aws, arn) = tokio::join!(deployment::aws(), deployment::task_arn(metadata));
+        let url = deployment.call_history_queue_url.as_deref();
+        Ok(Self {
+            folders: deployment.folders()?,
+            ways: Ways {
+                call_history: url.map(|url| deployment::call_history(&aws, url)),
+                metrics: Some(Stage::new(&deployment.stage)),
+            },
+            deployed: Some((deployment.clone(), aws)),
+            task: arn.unwrap_or_else(|| settings.task.clone()),
+        })
+    }
+
+    async fn credentials(
+        &self,
+        country: &str,
+        claim_by: Instant,
+        settings: &Settings,
+    ) -> anyhow::Result<Credentials> {
+        let Some((deployment, aws)) = &self.deployed else { return credentials(country, settings) };
+        let left = claim_by.saturating_duration_since(clock::now()).saturating_sub(AFTER_SECRETS);
+        deployment.credentials(aws, country, left.clamp(SECRETS_AT_LEAST, SECRETS_CAP)).await
+    }
+}
+
+/// Where reports go from outside of a deployment: to upstream if its queue is named. AWS is not looked for otherwise.
+pub async fn ways(settings: &Settings) -> Ways {
+    let Some(url) = &settings.call_history_queue_url else { return Ways::default() };
+    let call_history = Some(deployment::call_history(&deployment::aws().await, url));
+    Ways { call_history, metrics: None }
 }
 
 /// Takes up the job that lies in a call folder. From the moment it is read, whatever stands in the way is written
 /// there too.
 pub async fn from_call_folder(asked: &cli::Job, settings: &Settings) -> anyhow::Result<Job> {
-    let folders = CallFolders::in_directory(&settings.calls)?;
-    let found = folders.job(&asked.attempt).await?.ok_or_else(|| {
-        let (attempt, calls) = (&asked.attempt, settings.calls.display());
-        anyhow!("there is no job {attempt} in {calls}: is --calls (or OCG_CALLS) the right directory?")
-    })?;
-    let credentials = match credentials(&found.plan.profile.country, settings) {
+    let sources = Sources::of(settings).await?;
+    let found = sources.folders.job(&asked.attempt).await?.ok_or_else(|| no_job(&asked.attempt, settings))?;
+    let claim_by = clock::instant_of(found.deadline);
+    let credentials = sources.credentials(&found.plan.profile.country, claim_by, settings).await;
+    let Sources { folders, ways, task, .. } = sources;
+    let credentials = match credentials {
         Ok(credentials) => credentials,
         Err(problem) => {
             let attempt = Attempt {
                 id: asked.attempt.clone(),
+                reports: Reports::start(ways, &asked.attempt, &found.plan, None),
                 folders,
                 plan: found.plan,
-                task: settings.task.clone(),
+                task,
                 started_at: clock::wall(),
             };
             attempt.failed_before_dial(&problem.to_string()).await;
+            attempt.reports.close().await;
             return Err(problem);
         }
     };
-    let claim_by = Some(clock::instant_of(found.deadline));
-    let job = Job::new(asked.attempt.clone(), found.plan, credentials, folders, settings);
-    Ok(Job { claim_by, ..job })
+    let job = Job::new(asked.attempt.clone(), found.plan, credentials, folders, ways, settings);
+    Ok(Job { claim_by: Some(claim_by), task, ..job })
+}
+
+fn no_job(attempt: &AttemptId, settings: &Settings) -> anyhow::Error {
+    match &settings.deployment {
+        Some(deployment) => anyhow!(
+            "there is no job {attempt} in the bucket {}: is OCG_BUCKET the right one?",
+            deployment.bucket
+        ),
+        None => anyhow!(
+            "there is no job {attempt} in {}: is --calls (or OCG_CALLS) the right directory?",
+            settings.calls.display()
+        ),
+    }
 }
 
 /// A country's secrets, or everything that is missing of them.

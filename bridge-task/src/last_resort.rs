@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use calls::call::{Input, LegEvent, Room, RoomEvent, RoomLoss};
 use calls::ids::{AttemptId, Nonce};
-use calls::outcome::{EndReason, Outcome, OutcomeKind, Reason};
+use calls::outcome::{EndReason, Ending, Outcome, OutcomeKind, Reason};
 use calls::phone::MaskedText;
 use calls::plan::{CallPlan, Leg};
-use cloud::call_folder::documents::V;
 use cloud::call_folder::{CallFolders, Claimed, StoreError, draw_nonce};
 use jiff::Timestamp;
 
 use crate::job::Job;
+use crate::known::Known;
+use crate::reports::Reports;
 use crate::{clock, leg};
 
 /// How long hanging up may take when everything else has failed.
@@ -28,6 +29,7 @@ pub struct LastResort {
     room_is_ours: bool,
     attempt: Attempt,
     outcome_owner: Nonce,
+    known: Known,
     standing: Standing,
 }
 
@@ -44,6 +46,8 @@ pub struct Attempt {
     pub task: String,
     /// When it took the attempt up.
     pub started_at: Timestamp,
+    /// Who else is told of it.
+    pub reports: Reports,
 }
 
 /// What this process may write about the attempt, and what it has to write.
@@ -81,10 +85,10 @@ impl Standing {
 impl LastResort {
     /// For a job that begins. `outcome_owner` is the nonce with which the call itself writes its outcome:
     /// what it managed to write stays.
-    pub fn new(job: &Job, room: Room, livekit: rooms::Livekit, outcome_owner: Nonce) -> Self {
+    pub fn new(job: &Job, room: Room, livekit: rooms::Livekit, outcome_owner: Nonce, known: Known) -> Self {
         let room_is_ours = matches!(room, Room::Own(_));
         let standing = Standing::first(&job.plan.leg);
-        Self { livekit, room, room_is_ours, attempt: Attempt::of(job), outcome_owner, standing }
+        Self { livekit, room, room_is_ours, attempt: Attempt::of(job), outcome_owner, known, standing }
     }
 
     /// Notes what the call is about to hear.
@@ -118,19 +122,17 @@ impl LastResort {
 
     async fn tell_that_it_broke(&self) {
         let detail = "the bridge broke";
-        let outcome = match self.standing {
+        let ending = match self.standing {
             Standing::Theirs => return,
             Standing::Unclaimed => return self.attempt.failed_before_dial(detail).await,
-            Standing::Answered => Outcome {
+            Standing::Answered => Ending {
                 end_reason: Some(EndReason::BridgeError),
-                ..self.attempt.outcome(OutcomeKind::Answered, detail)
+                ..self.known.answered(Ending::of(OutcomeKind::Answered), clock::now())
             },
             // It may have rung: never tried again by itself.
-            Standing::Ours => Outcome {
-                reason: Some(Reason::BridgeError.as_str().to_owned()),
-                ..self.attempt.outcome(OutcomeKind::Failed, detail)
-            },
+            Standing::Ours => Ending { reason: Some(Reason::BridgeError), ..Ending::of(OutcomeKind::Failed) },
         };
+        let outcome = self.known.complete(self.attempt.outcome(ending, detail));
         self.attempt.write(&self.outcome_owner, &outcome).await;
     }
 }
@@ -144,6 +146,7 @@ impl Attempt {
             plan: job.plan.clone(),
             task: job.task.clone(),
             started_at: clock::wall(),
+            reports: job.reports.clone(),
         }
     }
 
@@ -159,36 +162,17 @@ impl Attempt {
                 return;
             }
         }
-        let outcome = Outcome {
-            reason: Some(Reason::BridgeError.as_str().to_owned()),
+        let ending = Ending {
+            reason: Some(Reason::BridgeError),
             retryable: self.plan.leg != Leg::Inbound,
-            ..self.outcome(OutcomeKind::Failed, detail)
+            ..Ending::of(OutcomeKind::Failed)
         };
-        self.write(&draw_nonce(), &outcome).await;
+        self.write(&draw_nonce(), &self.outcome(ending, detail)).await;
     }
 
-    /// An outcome in which nothing is said but the word and why.
-    fn outcome(&self, kind: OutcomeKind, detail: &str) -> Outcome {
-        Outcome {
-            v: V,
-            outcome: kind,
-            reason: None,
-            end_reason: None,
-            sip_status: None,
-            detail: Some(MaskedText::of(detail).into()),
-            retryable: false,
-            answer_delay_seconds: None,
-            first_agent_audio_seconds: None,
-            duration_seconds: None,
-            barge_ins: 0,
-            callee_audio_seconds: 0.0,
-            agent_audio_seconds: 0.0,
-            agent_call_id: None,
-            attempt: self.id.number,
-            started_at: self.started_at,
-            ended_at: clock::wall(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-        }
+    fn outcome(&self, ending: Ending, detail: &str) -> Outcome {
+        let ending = Ending { detail: Some(MaskedText::of(detail).into()), ..ending };
+        Outcome::new(ending, self.id.number, self.started_at, clock::wall(), env!("CARGO_PKG_VERSION"))
     }
 
     async fn write(&self, owner: &Nonce, outcome: &Outcome) {
@@ -200,18 +184,29 @@ impl Attempt {
             Err(_) => return tracing::error!(detail = "the store does not answer", "outcome not written"),
         };
         match written {
-            Ok(Claimed::Ours) => tracing::info!(detail = %outcome.outcome, "outcome written"),
+            Ok(Claimed::Ours) => {
+                tracing::info!(detail = %outcome.outcome, "outcome written");
+                self.report(outcome).await;
+            }
             Ok(Claimed::Theirs(other)) => {
                 tracing::warn!(detail = %other.outcome, "there is an outcome already");
             }
             Err(error) => tracing::error!(detail = %error, "outcome not written"),
         }
     }
+
+    /// Reports what stands in the folder: the call itself may have written its outcome before it broke.
+    async fn report(&self, written: &Outcome) {
+        let reading = tokio::time::timeout(TELL_CAP, self.folders.outcome(&self.id)).await;
+        let there = reading.ok().and_then(Result::ok).flatten();
+        self.reports.outcome(there.as_ref().unwrap_or(written));
+    }
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use calls::fact::Fact;
     use calls::ids::CallKey;
     use calls::phone::PhoneNumber;
     use calls::profile::CountryProfile;
@@ -219,6 +214,7 @@ mod tests {
     use calls::trigger::Tracking;
 
     use super::*;
+    use crate::reports::{Stand, Ways};
 
     fn resort(folder: &std::path::Path, leg: Leg) -> LastResort {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
@@ -236,12 +232,15 @@ mod tests {
             tracking: Tracking::default(),
         };
         let (key, secret) = (Secret::new("key"), Secret::new("hush"));
+        let id = AttemptId::new(CallKey::from_sqs_message("m"), 1);
+        let reports = Reports::start(Ways::default(), &id, &plan, None);
         let attempt = Attempt {
-            id: AttemptId::new(CallKey::from_sqs_message("m"), 1),
+            id,
             folders: CallFolders::in_directory(folder).unwrap(),
             plan,
             task: "test".into(),
             started_at: clock::wall(),
+            reports,
         };
         LastResort {
             livekit: rooms::Livekit::new("ws://127.0.0.1:9", &key, &secret).unwrap(),
@@ -249,6 +248,7 @@ mod tests {
             room_is_ours: true,
             attempt,
             outcome_owner: draw_nonce(),
+            known: Known::default(),
             standing,
         }
     }
@@ -289,6 +289,51 @@ mod tests {
         }
         let (outcome, gave_up) = breaks_after(Leg::Inbound, &[Active]).await;
         assert!(!gave_up && outcome.unwrap().outcome == OutcomeKind::Answered);
+    }
+
+    #[tokio::test]
+    async fn what_was_known_of_a_call_that_broke_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut resort = resort(folder.path(), outbound());
+        resort.follow(&Input::Leg(LegEvent::ClaimOurs));
+        resort.follow(&Input::Leg(LegEvent::Active));
+        let known = resort.known.clone();
+        known.agent_created("agent-7");
+        known.note(&Fact::Answered { after_ms: 2500 }, clock::now() - Duration::from_secs(30));
+        known.note(&Fact::FirstAgentAudio { after_answer_ms: 800 }, clock::now());
+        known.note(&Fact::BargeIn { dropped_ms: 100 }, clock::now());
+        known.callee_ms.store(1500, std::sync::atomic::Ordering::Relaxed);
+        resort.tell_that_it_broke().await;
+        let outcome = resort.attempt.folders.outcome(&resort.attempt.id).await.unwrap().unwrap();
+        assert_eq!(outcome.end_reason, Some(EndReason::BridgeError));
+        assert_eq!(outcome.agent_call_id.as_deref(), Some("agent-7"));
+        assert_eq!((outcome.answer_delay_seconds, outcome.first_agent_audio_seconds), (Some(2.5), Some(0.8)));
+        assert_eq!((outcome.barge_ins, outcome.callee_audio_seconds), (1, 1.5));
+        assert!(outcome.duration_seconds.is_some_and(|seconds| (30.0..35.0).contains(&seconds)));
+    }
+
+    #[tokio::test]
+    async fn upstream_is_told_what_stands_in_the_folder_and_nothing_of_somebody_elses_call() {
+        let folder = tempfile::tempdir().unwrap();
+        let stand = Stand::that_fails(0).await;
+        let mut resort = resort(folder.path(), outbound());
+        let Attempt { id, plan, .. } = resort.attempt.clone();
+        let ways = Ways { call_history: Some(stand.queue()), metrics: None };
+        resort.attempt.reports = Reports::start(ways, &id, &plan, None);
+        resort.follow(&Input::Leg(LegEvent::ClaimTaken { detail: "task b".into() }));
+        resort.tell_that_it_broke().await;
+        // The call wrote how it ended, and broke before it said so.
+        let busy = Ending { reason: Some(Reason::Busy), ..Ending::of(OutcomeKind::NotAnswered) };
+        let busy = resort.attempt.outcome(busy, "busy");
+        assert!(
+            resort.attempt.folders.claim_outcome(&id, &resort.outcome_owner, &busy).await.unwrap().is_ours()
+        );
+        resort.standing = Standing::Ours;
+        resort.tell_that_it_broke().await;
+        resort.attempt.reports.close().await;
+        let told = stand.taken();
+        assert_eq!(told.len(), 1);
+        assert!(told[0].contains("CALL_NOT_ANSWERED") && told[0].contains("busy"), "{told:?}");
     }
 
     #[test]

@@ -5,12 +5,15 @@
 mod agent;
 mod cli;
 mod clock;
+mod deployment;
 mod job;
+mod known;
 mod last_resort;
 mod last_word;
 mod leg;
 mod perform;
 mod recorder;
+mod reports;
 mod room;
 mod run;
 mod settings;

@@ -2,9 +2,6 @@
 
 mod closing;
 
-use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
-
 use agents::{Agent, Created};
 use anyhow::Context as _;
 use calls::call::{AudioCommand, Effect, Input, LegEvent, Room, RoomEvent, RoomFailure, SoundEvent};
@@ -18,6 +15,7 @@ use tokio::task::JoinHandle;
 
 use crate::agent::{self, Socket, Sound, Warm};
 use crate::job::Job;
+use crate::known::Known;
 use crate::last_resort::LastResort;
 use crate::leg::{self, Permit};
 use crate::recorder::{self, Tape};
@@ -64,8 +62,7 @@ pub struct Hands {
     tape: mpsc::UnboundedSender<Tape>,
     recorder: JoinHandle<anyhow::Result<()>>,
     outcome_owner: Nonce,
-    /// Callee sound that was not silence, milliseconds; counted by who sends it to the agent.
-    callee_ms: Arc<AtomicU64>,
+    known: Known,
     /// The outcome to be written is no system error.
     ends_as_business: bool,
     /// As far as this process is concerned: what its exit code says.
@@ -118,7 +115,7 @@ impl Hands {
             tape,
             recorder,
             outcome_owner: draw_nonce(),
-            callee_ms: Arc::default(),
+            known: Known::default(),
             ends_as_business: false,
             carried_through: false,
         })
@@ -126,7 +123,7 @@ impl Hands {
 
     /// What hangs up and tells of it when these hands cannot.
     pub fn last_resort(&self, room: Room) -> LastResort {
-        LastResort::new(&self.job, room, self.livekit.clone(), self.outcome_owner.clone())
+        LastResort::new(&self.job, room, self.livekit.clone(), self.outcome_owner.clone(), self.known.clone())
     }
 
     /// The next news for the call.
@@ -137,6 +134,7 @@ impl Hands {
                 Some(News::Of(input)) => return input,
                 Some(News::Joined(joined)) => {
                     let Joined { room, out, sound_in } = *joined;
+                    self.known.speaks_through(&out);
                     (self.room, self.out, self.sound_in) = (Some(room), Some(out), Some(sound_in));
                 }
                 Some(News::ListenTo(identity)) => {
@@ -145,6 +143,7 @@ impl Hands {
                     }
                 }
                 Some(News::AgentCreated(created)) => {
+                    self.known.agent_created(&created.agent_call_id);
                     self.warm = Some(agent::warm_up(&created.join_url));
                     self.created = Some(created);
                 }
@@ -186,7 +185,10 @@ impl Hands {
             Fact::OutcomeWritten => self.ends_as_business,
             _ => false,
         };
-        self.facts.note(clock::wall(), fact);
+        self.known.note(&fact, clock::now());
+        let at = clock::wall();
+        self.job.reports.fact(at, &fact);
+        self.facts.note(at, fact);
         if moment {
             self.facts.flush();
         }
@@ -252,7 +254,7 @@ impl Hands {
         };
         let (agent, url, warm) = (self.agent.clone(), created.join_url.clone(), self.warm.take());
         let sound =
-            Sound { from_callee: sound_in, callee_ms: self.callee_ms.clone(), to_callee: out.clone() };
+            Sound { from_callee: sound_in, callee_ms: self.known.callee_ms.clone(), to_callee: out.clone() };
         self.socket = Some(tokio::spawn(agent::connect(agent, url, warm, sound, self.news.clone())));
     }
 

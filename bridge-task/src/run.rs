@@ -23,6 +23,13 @@ const STOPPED: i32 = 130;
 /// Carries one job through; `true` if the call was carried through. Whatever breaks in here, the room is deleted
 /// and the outcome written.
 pub async fn run(job: Job) -> anyhow::Result<bool> {
+    let reports = job.reports.clone();
+    let result = carry_through(job).await;
+    reports.close().await;
+    result
+}
+
+async fn carry_through(job: Job) -> anyhow::Result<bool> {
     let attempt = Attempt::of(&job);
     let room = room_of(&job);
     let call = Call::new(&job.plan, room.clone(), job.claim_by, clock::now());

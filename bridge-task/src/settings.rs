@@ -9,14 +9,19 @@ use cloud::profiles::Variables;
 use telemetry::Format;
 
 use crate::cli::{Cli, Command};
+use crate::deployment::{self, Deployment};
 
 /// The effective settings.
 #[derive(Debug)]
 pub struct Settings {
     /// Every variable, `.env` included; handed to who knows their names.
     pub variables: Variables,
-    /// Where call folders go.
+    /// Where call folders go, unless this is a deployment's task.
     pub calls: PathBuf,
+    /// The deployment that this is a task of.
+    pub deployment: Option<Deployment>,
+    /// The queue on which upstream is told of its calls; none: it is not.
+    pub call_history_queue_url: Option<String>,
     /// How log lines look.
     pub log_format: Format,
     /// May transcripts be shown? On a person's own terminal.
@@ -50,10 +55,16 @@ impl Settings {
             None | Some("human") => Format::Human { colours: on_terminal && get("NO_COLOR").is_none() },
             Some(other) => bail!("LOG_FORMAT={other}: set it to json or human, or leave it out"),
         };
+        // Who names a directory means it.
+        let deployed =
+            matches!(cli.command, Command::Job(_)) && given.is_none() && get("OCG_BUCKET").is_some();
+        let deployment = if deployed { Some(Deployment::read(|name| variables.get(name))?) } else { None };
         let calls = given.or_else(|| get("OCG_CALLS").map(PathBuf::from)).unwrap_or_else(|| "calls".into());
         let host = get("HOSTNAME").unwrap_or("this-host");
         Ok(Self {
             calls,
+            deployment,
+            call_history_queue_url: get(deployment::CALL_HISTORY_QUEUE_URL).map(str::to_owned),
             log_format,
             words: on_terminal || get("OCG_SHOW_WORDS") == Some("1"),
             stage: get("OCG_STAGE").unwrap_or("local").to_owned(),

@@ -17,7 +17,7 @@ use serde::Deserialize;
 
 use crate::cli::{Common, Inbound, Outbound};
 use crate::clock;
-use crate::job::{Job, complaint, credentials};
+use crate::job::{Job, complaint, credentials, ways};
 use crate::settings::Settings;
 
 /// What the agent is told where neither scenario nor environment says anything.
@@ -146,7 +146,8 @@ async fn make(
     drop(folders.claim_job(&attempt, &document).await?);
     tracing::info!(detail = %settings.calls.join("calls").join(attempt.key.as_str()).display(), "call folder");
     let claim_by = outbound.then(|| clock::instant_of(document.deadline));
-    Ok(Job { claim_by, ..Job::new(attempt, plan, credentials, folders, settings) })
+    let ways = ways(settings).await;
+    Ok(Job { claim_by, ..Job::new(attempt, plan, credentials, folders, ways, settings) })
 }
 
 impl Scenario {

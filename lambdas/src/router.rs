@@ -17,6 +17,7 @@ use futures_util::future::join_all;
 use jiff::Timestamp;
 use telemetry::CallContext;
 use telemetry::call_history::About;
+use telemetry::metrics::{Metrics, Stage};
 
 /// How long what happened may take to be written after the verdict.
 const FACTS_WITHIN: Duration = Duration::from_secs(3);
@@ -35,6 +36,8 @@ pub struct Router {
     pub call_history: Option<Queue>,
     /// What the deployment decided.
     pub policy: Policy,
+    /// Whose refusals are counted.
+    pub stage: Stage,
 }
 
 impl Router {
@@ -133,6 +136,7 @@ impl<'a> Way<'a> {
         let (at, version) = (Timestamp::now(), &self.signature.version);
         let attributes = dead_letter::attributes(letter, self.attributes.clone(), self.body.len(), at, version);
         self.router.dead_letters.send(&self.body, &attributes).await.map_err(|error| error.to_string())?;
+        Metrics::of_refusal(at, &self.router.stage, letter.refusal.code).emit();
         if let (Some(history), Some(tracking)) = (&self.router.call_history, &letter.tracking) {
             let about = About::refused(&letter.attempt.key, letter.call_id.as_deref(), tracking);
             let event = about.refusal(at, &letter.refusal).to_string();

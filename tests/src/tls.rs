@@ -19,6 +19,9 @@ use tokio_rustls::TlsAcceptor;
 /// More connections than any story makes.
 const ALL: usize = 1_000_000;
 
+/// What a proxy can be called by who can look names up (RFC 6761 §6.2 keeps `.test` for this).
+pub const NAMES: [&str; 3] = ["127.0.0.1", "livekit.test", "vendor.test"];
+
 /// A certificate authority that nobody trusts who was not told to.
 pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
@@ -54,7 +57,7 @@ impl Authority {
         self.file.to_str().context("no UTF-8")
     }
 
-    /// A proxy on 127.0.0.1, with a certificate for that. Connections wait until they are
+    /// A proxy on 127.0.0.1, with a certificate for [`NAMES`]. Connections wait until they are
     /// [led somewhere](Proxy::lead_to).
     pub async fn proxy(&self) -> Result<Proxy> {
         self.proxy_for(ALL).await
@@ -64,7 +67,7 @@ impl Authority {
     /// [all may pass](Proxy::let_all_through).
     pub async fn proxy_for(&self, connections: usize) -> Result<Proxy> {
         let key = KeyPair::generate()?;
-        let certificate = CertificateParams::new(["127.0.0.1".to_owned()])?.signed_by(&key, &self.issuer)?;
+        let certificate = CertificateParams::new(NAMES.map(str::to_owned))?.signed_by(&key, &self.issuer)?;
         let key = PrivateKeyDer::Pkcs8(key.serialize_der().into());
         let config = ServerConfig::builder()
             .with_no_client_auth()

@@ -1,13 +1,11 @@
 //! The last things: the room, the outcome, what must be flushed.
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use calls::call::{Input, NotStored, RoomEvent, TIDY_CAP};
 use calls::fact::Fact;
 use calls::outcome::{Ending, Outcome, OutcomeKind};
 use cloud::call_folder::Claimed;
-use cloud::call_folder::documents::V;
 
 use super::Hands;
 use crate::clock;
@@ -57,49 +55,24 @@ impl Hands {
     /// Writes the outcome; somebody else's stays. Asked again, it finds an earlier try of ours by its owner.
     pub(super) fn write_outcome(&mut self, ending: Ending) {
         self.ends_as_business = matches!(ending.outcome, OutcomeKind::Answered | OutcomeKind::NotAnswered);
-        let outcome = self.outcome(ending);
+        let number = self.job.attempt.number;
+        let outcome = Outcome::new(ending, number, self.started_at, clock::wall(), env!("CARGO_PKG_VERSION"));
+        let outcome = self.known.complete(outcome);
+        let reports = self.job.reports.clone();
         let (folders, attempt) = (self.job.folders.clone(), self.job.attempt.clone());
         let owner = self.outcome_owner.clone();
         self.spawn(async move {
             Input::OutcomeStored(match folders.claim_outcome(&attempt, &owner, &outcome).await {
-                Ok(Claimed::Ours) => Ok(()),
+                Ok(Claimed::Ours) => {
+                    reports.outcome(&outcome);
+                    Ok(())
+                }
                 Ok(Claimed::Theirs(other)) => {
                     Err(NotStored::AnotherIsThere(format!("there is one already: {}", other.outcome)))
                 }
                 Err(error) => Err(NotStored::Failed(error.to_string())),
             })
         });
-    }
-
-    fn outcome(&self, ending: Ending) -> Outcome {
-        Outcome {
-            v: V,
-            outcome: ending.outcome,
-            reason: ending.reason_text(),
-            end_reason: ending.end_reason,
-            sip_status: ending.sip_status,
-            detail: ending.detail,
-            retryable: ending.retryable,
-            answer_delay_seconds: ending.answer_delay_seconds,
-            first_agent_audio_seconds: ending.first_agent_audio_seconds,
-            duration_seconds: ending.duration_seconds,
-            barge_ins: ending.barge_ins,
-            callee_audio_seconds: self.callee_audio_seconds(),
-            agent_audio_seconds: self.agent_audio_seconds(),
-            agent_call_id: self.created.as_ref().map(|created| created.agent_call_id.clone()),
-            attempt: self.job.attempt.number,
-            started_at: self.started_at,
-            ended_at: clock::wall(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-        }
-    }
-
-    fn callee_audio_seconds(&self) -> f64 {
-        self.callee_ms.load(Ordering::Relaxed) as f64 / 1000.0
-    }
-
-    fn agent_audio_seconds(&self) -> f64 {
-        self.out.as_ref().map_or(0.0, |out| out.played_ms() as f64 / 1000.0)
     }
 
     /// Leaves, and flushes what is left; `true` if the call was carried through.
@@ -117,10 +90,10 @@ impl Hands {
             Err(_) => Err(format!("it took more than {} s", FLUSH_CAP.as_secs())),
         };
         if let Err(detail) = stored {
-            tracing::error!(detail, "recording not stored");
+            self.record(Fact::RecordingNotStored { detail });
         }
         let (callee_audio_seconds, agent_audio_seconds) =
-            (self.callee_audio_seconds(), self.agent_audio_seconds());
+            (self.known.callee_audio_seconds(), self.known.agent_audio_seconds());
         self.record(Fact::SoundTotals { callee_audio_seconds, agent_audio_seconds });
         let left_out = self.facts.left_out();
         if left_out > 0 {

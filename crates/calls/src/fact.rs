@@ -123,6 +123,8 @@ pub enum Fact {
         /// Agent speech played.
         agent_audio_seconds: f64,
     },
+    /// A recording could not be put into the call folder, or not all of it.
+    RecordingNotStored { detail: String },
     /// News that came after the end, or that this state cannot use.
     Ignored { detail: String },
 }

@@ -174,6 +174,42 @@ pub struct Outcome {
     pub version: String,
 }
 
+impl Outcome {
+    /// The version of this shape that this program writes.
+    pub const V: u32 = 1;
+
+    /// An attempt's outcome, before anybody has counted its sound or named its agent's call. `version` is that of
+    /// the program that writes it.
+    pub fn new(
+        ending: Ending,
+        attempt: u32,
+        started_at: Timestamp,
+        ended_at: Timestamp,
+        version: &str,
+    ) -> Self {
+        Self {
+            v: Self::V,
+            outcome: ending.outcome,
+            reason: ending.reason_text(),
+            end_reason: ending.end_reason,
+            sip_status: ending.sip_status,
+            detail: ending.detail,
+            retryable: ending.retryable,
+            answer_delay_seconds: ending.answer_delay_seconds,
+            first_agent_audio_seconds: ending.first_agent_audio_seconds,
+            duration_seconds: ending.duration_seconds,
+            barge_ins: ending.barge_ins,
+            callee_audio_seconds: 0.0,
+            agent_audio_seconds: 0.0,
+            agent_call_id: None,
+            attempt,
+            started_at,
+            ended_at,
+            version: version.to_owned(),
+        }
+    }
+}
+
 /// How an attempt ended, as the core knows it: without wall-clock times and ids that only the shell has.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ending {
@@ -200,6 +236,22 @@ pub struct Ending {
 }
 
 impl Ending {
+    /// The word alone: everything else is not known, or was not.
+    pub fn of(outcome: OutcomeKind) -> Self {
+        Self {
+            outcome,
+            reason: None,
+            end_reason: None,
+            sip_status: None,
+            detail: None,
+            retryable: false,
+            answer_delay_seconds: None,
+            first_agent_audio_seconds: None,
+            duration_seconds: None,
+            barge_ins: 0,
+        }
+    }
+
     /// The reason as it stands on the wire: `sip-<code>` for other SIP codes.
     pub fn reason_text(&self) -> Option<String> {
         match (self.reason, self.sip_status) {

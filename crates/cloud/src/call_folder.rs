@@ -30,7 +30,7 @@ use calls::outcome::Outcome;
 use futures_util::TryStreamExt;
 use object_store::aws::{AmazonS3Builder, S3ConditionalPut};
 use object_store::local::LocalFileSystem;
-use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
+use object_store::{ObjectStore, ObjectStoreExt, PutPayload, RetryConfig};
 
 pub use claim::Claimed;
 use documents::{Back, ByDay, DialClaim, Job, Launched, Message, Next, Open};
@@ -41,6 +41,9 @@ pub use standing::{AttemptStanding, Standing};
 
 /// How long one operation is tried again before it is given up.
 const TRY_FOR: Duration = Duration::from_secs(10);
+/// How often a client of a bucket repeats a request by itself: with its own default, ten times and growing pauses,
+/// one of our tries would last for minutes.
+const FEW_RETRIES: usize = 3;
 
 /// Why something could not be read or written. All of these mean "try again later"; none of them says
 /// anything about who holds what.
@@ -108,6 +111,11 @@ impl CallFolders {
             .with_bucket_name(bucket)
             .with_allow_http(true)
             .with_conditional_put(S3ConditionalPut::ETagMatch)
+            .with_retry(RetryConfig {
+                max_retries: FEW_RETRIES,
+                retry_timeout: TRY_FOR,
+                ..RetryConfig::default()
+            })
             .build();
         let failed = |error: object_store::Error| StoreError::Unavailable {
             path: format!("s3://{bucket}"),

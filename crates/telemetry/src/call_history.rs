@@ -54,10 +54,17 @@ impl About {
     /// [`ended`](Self::ended), which has all of it.
     pub fn event(&self, at: Timestamp, fact: &Fact) -> Option<Value> {
         match fact {
-            Fact::Dialing { .. } => Some(self.told(at, "CALL_ATTEMPT_STARTED", "the phone is being dialed", [])),
+            Fact::Dialing { .. } => {
+                Some(self.told(at, "CALL_ATTEMPT_STARTED", "the phone is being dialed", []))
+            }
             Fact::Answered { after_ms } => {
                 let delay = seconds(*after_ms as f64 / 1000.0);
-                Some(self.told(at, "SIP_DIAL_ANSWERED", "the callee answered", [("answerDelaySeconds", delay)]))
+                Some(self.told(
+                    at,
+                    "SIP_DIAL_ANSWERED",
+                    "the callee answered",
+                    [("answerDelaySeconds", delay)],
+                ))
             }
             Fact::BridgeActive => Some(self.told(at, "SIP_BRIDGE_ACTIVE", "sound flows both ways", [])),
             _ => None,
@@ -92,7 +99,8 @@ impl About {
                 let text = if detail.is_empty() { "the call failed" } else { detail };
                 let kind = outcome.reason.clone().unwrap_or_else(|| outcome.outcome.as_str().to_owned());
                 let attempt = ("attempt", outcome.attempt.into());
-                let more = [("reason", Value::from(kind.as_str())), ("errorType", kind.into()), attempt, sip_status];
+                let more =
+                    [("reason", Value::from(kind.as_str())), ("errorType", kind.into()), attempt, sip_status];
                 self.told(at, "SIP_CALL_FAILED", text, more)
             }
         })

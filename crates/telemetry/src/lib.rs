@@ -1,9 +1,10 @@
-//! Facts become what people and machines read. Today: log lines; metrics and CALL_HISTORY events are
-//! made from the same facts, by matches as exhaustive as the one in [`line`](fn@line).
+//! Facts and outcomes become what people and machines read: log lines, [metrics], and [what upstream is
+//! told](call_history).
 
 pub mod call_history;
 mod line;
 mod logs;
+pub mod metrics;
 
 pub use line::{Line, line};
 pub use logs::{CallContext, Format, init, log};

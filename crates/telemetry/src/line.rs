@@ -31,9 +31,11 @@ pub fn line(fact: &Fact, words: bool) -> Line {
         Fact::DeliveredAgain => (Level::INFO, "delivered again", "goes on where its folder stands".into()),
         Fact::AttemptClaimed { attempt } => (Level::INFO, "attempt claimed", format!("number {attempt}")),
         Fact::TaskLaunched { task } => (Level::INFO, "task launched", task.clone()),
-        Fact::ProfilesStale { age_seconds, detail } => {
-            (Level::WARN, "profiles not read again", format!("those of {age_seconds} s ago are used: {detail}"))
-        }
+        Fact::ProfilesStale { age_seconds, detail } => (
+            Level::WARN,
+            "profiles not read again",
+            format!("those of {age_seconds} s ago are used: {detail}"),
+        ),
         Fact::TryAgain { detail } => (Level::WARN, "try again", detail.clone()),
         Fact::JobTaken { country, to, room } => {
             let to = to.as_ref().map(|to| format!("{to} ")).unwrap_or_default();
@@ -111,6 +113,7 @@ pub fn line(fact: &Fact, words: bool) -> Line {
             "sound",
             format!("callee {callee_audio_seconds:.1} s, agent {agent_audio_seconds:.1} s"),
         ),
+        Fact::RecordingNotStored { detail } => (Level::ERROR, "recording not stored", detail.clone()),
         Fact::Ignored { detail } => (Level::DEBUG, "ignored", detail.clone()),
     };
     Line { level, title, detail }

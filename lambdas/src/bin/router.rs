@@ -12,6 +12,7 @@ use cloud::queue::Queue;
 use lambda_runtime::{LambdaEvent, service_fn};
 use lambdas::router::Router;
 use lambdas::settings::Settings;
+use telemetry::metrics::Stage;
 
 /// Longer than this a message does not wait for its turn to be launched; it comes again instead.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
@@ -31,6 +32,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         dead_letters: Queue::new(sqs.clone(), settings.dead_letter_queue_url),
         call_history: settings.call_history_queue_url.map(|url| Queue::new(sqs, url)),
         policy: settings.policy,
+        stage: Stage::new(&settings.stage),
     };
     let handler = |event: LambdaEvent<SqsEvent>| async { Ok::<_, lambda_runtime::Error>(router.handle(event.payload).await) };
     lambda_runtime::run(service_fn(handler)).await

@@ -8,37 +8,18 @@ use crate::outcome::{EndReason, Ending, OutcomeKind, Reason};
 use crate::sip_outcome::DialVerdict;
 
 impl Ending {
-    fn blank(outcome: OutcomeKind) -> Self {
-        Self {
-            outcome,
-            reason: None,
-            end_reason: None,
-            sip_status: None,
-            detail: None,
-            retryable: false,
-            answer_delay_seconds: None,
-            first_agent_audio_seconds: None,
-            duration_seconds: None,
-            barge_ins: 0,
-        }
-    }
-
     /// A system error; `retryable` only when it is certain that nothing rang.
     pub(super) fn failed(reason: Reason, detail: &str, retryable: bool) -> Self {
         Self {
             reason: Some(reason),
             detail: Some(detail.to_owned()),
             retryable,
-            ..Self::blank(OutcomeKind::Failed)
+            ..Self::of(OutcomeKind::Failed)
         }
     }
 
     pub(super) fn not_answered(reason: Reason, detail: &str) -> Self {
-        Self {
-            reason: Some(reason),
-            detail: Some(detail.to_owned()),
-            ..Self::blank(OutcomeKind::NotAnswered)
-        }
+        Self { reason: Some(reason), detail: Some(detail.to_owned()), ..Self::of(OutcomeKind::NotAnswered) }
     }
 
     pub(super) fn dialed(verdict: &DialVerdict, detail: &str) -> Self {
@@ -47,7 +28,7 @@ impl Ending {
             sip_status: verdict.sip_status,
             detail: Some(detail.to_owned()),
             retryable: verdict.retryable,
-            ..Self::blank(verdict.outcome)
+            ..Self::of(verdict.outcome)
         }
     }
 
@@ -58,7 +39,7 @@ impl Ending {
             first_agent_audio_seconds: talk.first_agent_audio.map(|after| after.as_secs_f64()),
             duration_seconds: Some(now.saturating_duration_since(talk.answered).as_secs_f64()),
             barge_ins: talk.barge_ins,
-            ..Self::blank(OutcomeKind::Answered)
+            ..Self::of(OutcomeKind::Answered)
         }
     }
 }

@@ -1,10 +1,11 @@
-//! Recordings: both directions of a call's sound, as Ogg Opus files.
+//! Recordings: both directions of a call's sound, as Ogg Opus files. In a bucket they carry a tag: they lie among a
+//! call's other documents, and may have to go sooner than those.
 
 use std::path::Path;
 
 use bytes::Bytes;
 use calls::ids::AttemptId;
-use object_store::{ObjectStoreExt, PutPayload};
+use object_store::{ObjectStore, PutMultipartOptions, PutOptions, PutPayload, TagSet};
 use tokio::fs::File;
 use tokio::io::AsyncReadExt;
 
@@ -51,10 +52,11 @@ impl CallFolders {
         let mut file = File::open(local).await.map_err(local_failed)?;
         let first = read_part(&mut file).await.map_err(local_failed)?;
         if first.len() < PART_BYTES {
-            let put = self.store.put(&path, PutPayload::from(first)).await;
+            let put = self.store.put_opts(&path, PutPayload::from(first), PutOptions::from(tags())).await;
             return put.map(drop).map_err(|error| unavailable(&path, &error));
         }
-        let mut upload = self.store.put_multipart(&path).await.map_err(|error| unavailable(&path, &error))?;
+        let upload = self.store.put_multipart_opts(&path, PutMultipartOptions::from(tags())).await;
+        let mut upload = upload.map_err(|error| unavailable(&path, &error))?;
         let mut part = first;
         while !part.is_empty() {
             if let Err(error) = upload.put_part(PutPayload::from(part)).await {
@@ -66,6 +68,13 @@ impl CallFolders {
         }
         upload.complete().await.map(drop).map_err(|error| unavailable(&path, &error))
     }
+}
+
+/// By which a bucket's lifecycle knows them. A directory has no tags, and leaves them out.
+fn tags() -> TagSet {
+    let mut tags = TagSet::default();
+    tags.push("kind", "recording");
+    tags
 }
 
 /// The next [`PART_BYTES`], or what is left.

@@ -119,26 +119,7 @@ fn no_dial(attempt: &AttemptId, ending: &Ending, at: Timestamp, signature: &Sign
 }
 
 fn outcome(attempt: &AttemptId, ending: &Ending, at: Timestamp, signature: &Signature) -> Outcome {
-    Outcome {
-        v: V,
-        outcome: ending.outcome,
-        reason: ending.reason_text(),
-        end_reason: ending.end_reason,
-        sip_status: ending.sip_status,
-        detail: ending.detail.clone(),
-        retryable: ending.retryable,
-        answer_delay_seconds: None,
-        first_agent_audio_seconds: None,
-        duration_seconds: None,
-        barge_ins: 0,
-        callee_audio_seconds: 0.0,
-        agent_audio_seconds: 0.0,
-        agent_call_id: None,
-        attempt: attempt.number,
-        started_at: at,
-        ended_at: at,
-        version: signature.version.clone(),
-    }
+    Outcome::new(ending.clone(), attempt.number, at, at, &signature.version)
 }
 
 fn pointer(attempt: &AttemptId, job: &Job) -> ByDay {

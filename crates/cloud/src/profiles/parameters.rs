@@ -145,6 +145,10 @@ async fn secret<T: serde::de::DeserializeOwned>(client: &Client, path: &str) -> 
     let text = found.parameter().and_then(|parameter| parameter.value()).unwrap_or_default();
     // Serde's own message may quote a part of the text.
     serde_json::from_str(text).map(Some).map_err(|error| {
-        format!("{path} is not as it must be (line {}, column {}); see the contract of its fields", error.line(), error.column())
+        format!(
+            "{path} is not as it must be (line {}, column {}); see the contract of its fields",
+            error.line(),
+            error.column()
+        )
     })
 }
