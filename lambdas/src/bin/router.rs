@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use aws_config::BehaviorVersion;
+use aws_config::retry::RetryConfig;
 use aws_lambda_events::sqs::SqsEvent;
 use cloud::call_folder::CallFolders;
 use cloud::launch::{Launcher, Pace};
@@ -23,11 +24,14 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let settings = Settings::read(|name| std::env::var(name).ok()).map_err(|problems| anyhow!(problems))?;
     let aws = aws_config::load_defaults(BehaviorVersion::latest()).await;
     let sqs = aws_sdk_sqs::Client::new(&aws);
+    // The SDK's own tries would not keep the pace; the message comes again anyway.
+    let ecs = aws_sdk_ecs::config::Builder::from(&aws).retry_config(RetryConfig::disabled()).build();
     let pace = Pace::new(settings.run_tasks_per_second, LONGEST_WAIT);
     let router = Router {
         folders: CallFolders::in_bucket(&settings.bucket)?,
         profiles: StoredProfiles::new(aws_sdk_ssm::Client::new(&aws), &settings.stage),
-        launcher: Launcher::new(aws_sdk_ecs::Client::new(&aws), settings.task, pace),
+        launcher: Launcher::new(aws_sdk_ecs::Client::from_conf(ecs), settings.task, pace),
+        queue: Queue::new(sqs.clone(), settings.trigger_call_queue_url),
         dead_letters: Queue::new(sqs.clone(), settings.dead_letter_queue_url),
         call_history: settings.call_history_queue_url.map(|url| Queue::new(sqs, url)),
         policy: settings.policy,
