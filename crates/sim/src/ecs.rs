@@ -93,6 +93,7 @@ struct Tasks {
     tokens: HashMap<String, (RunTask, String)>,
     events: Vec<Value>,
     cuts: Vec<Cut>,
+    cut_requests: usize,
 }
 
 impl Ecs {
@@ -162,6 +163,11 @@ impl Ecs {
         self.shared.lock().cuts = cuts.into_iter().collect();
     }
 
+    /// How many requests got no answer because they were cut off.
+    pub fn cut_requests(&self) -> usize {
+        self.shared.lock().cut_requests
+    }
+
     /// When RunTask was called, whatever came of it.
     pub fn run_task_calls(&self) -> Vec<Instant> {
         self.shared.lock().calls.clone()
@@ -206,6 +212,13 @@ impl Drop for Ecs {
 impl Shared {
     fn lock(&self) -> std::sync::MutexGuard<'_, Tasks> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_cut(&self, headers: &HeaderMap, uri: &Uri, body: &[u8]) -> bool {
+        let mut state = self.lock();
+        let is_cut = state.cuts.iter().any(|cut| cut.covers(headers, uri, body));
+        state.cut_requests += usize::from(is_cut);
+        is_cut
     }
 
     fn cluster_arn(&self, cluster: &str) -> String {
@@ -302,7 +315,7 @@ enum Reply {
 }
 
 async fn act(State(shared): State<Arc<Shared>>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
-    if shared.lock().cuts.iter().any(|cut| cut.covers(&headers, &uri, &body)) {
+    if shared.is_cut(&headers, &uri, &body) {
         return lost();
     }
     let target = headers.get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();

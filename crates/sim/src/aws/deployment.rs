@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail, ensure};
 use serde::Deserialize;
 use tokio::process::Command;
+use tokio::sync::Mutex;
 
 use super::{AwsEmulator, NOBODY, REGION};
 use crate::ecs::{Ecs, InFrontOf};
@@ -52,16 +53,16 @@ pub struct Deployment {
     emulator: AwsEmulator,
     programs: Programs,
     dir: PathBuf,
-    outputs: BTreeMap<String, String>,
+    outputs: Mutex<BTreeMap<String, String>>,
 }
 
 impl Deployment {
-    /// Starts the emulator and deploys with these parameters; every task is the program `image`. Logs and files
-    /// go into `dir`.
+    /// Starts the emulator, to which nothing is deployed yet; every task will be the program `image`. Logs and
+    /// files go into `dir`.
     ///
     /// # Errors
-    /// What SAM or the emulator says.
-    pub async fn start(programs: Programs, image: &Path, dir: &Path, parameters: &[(&str, &str)]) -> Result<Self> {
+    /// When the emulator does not start.
+    pub async fn start(programs: Programs, image: &Path, dir: &Path) -> Result<Self> {
         std::fs::create_dir_all(dir)?;
         let port = free_tcp_port()?;
         let platform = [("AWS_REGION", REGION), ("AWS_ACCESS_KEY_ID", NOBODY), ("AWS_SECRET_ACCESS_KEY", NOBODY)];
@@ -72,17 +73,15 @@ impl Deployment {
         };
         let ecs = Ecs::in_front_of(emulator, dir.join("tasks")).await?;
         let emulator = AwsEmulator::start(&programs.emulator, dir, port, &ecs.url()).await?;
-        let dir = dir.to_owned();
-        let mut deployment = Self { ecs, emulator, programs, dir, outputs: BTreeMap::new() };
-        deployment.deploy(parameters).await?;
-        Ok(deployment)
+        let (dir, outputs) = (dir.to_owned(), Mutex::default());
+        Ok(Self { ecs, emulator, programs, dir, outputs })
     }
 
-    /// Deploys again, and returns what SAM said.
+    /// Deploys the template, or the same again, with these parameters, and returns what SAM said.
     ///
     /// # Errors
-    /// As [`start`](Self::start).
-    pub async fn deploy(&mut self, parameters: &[(&str, &str)]) -> Result<String> {
+    /// What SAM said.
+    pub async fn deploy(&self, parameters: &BTreeMap<String, String>) -> Result<String> {
         let template = self.programs.template.clone();
         let overrides = parameters.iter().map(|(name, value)| format!("{name}={value}"));
         let said = self
@@ -96,7 +95,7 @@ impl Deployment {
             .await?;
         let listed = self.sam(&["list", "stack-outputs", "--output", "json"], |_| ()).await?;
         let outputs: Vec<Output> = serde_json::from_str(&listed).with_context(|| format!("no outputs: {listed}"))?;
-        self.outputs = outputs.into_iter().map(|output| (output.name, output.value)).collect();
+        *self.outputs.lock().await = outputs.into_iter().map(|output| (output.name, output.value)).collect();
         Ok(said)
     }
 
@@ -104,9 +103,9 @@ impl Deployment {
     ///
     /// # Errors
     /// Names the outputs that there are.
-    pub fn output(&self, name: &str) -> Result<&str> {
-        let known = || format!("no output {name}, only {:?}", self.outputs.keys());
-        self.outputs.get(name).map(String::as_str).with_context(known)
+    pub async fn output(&self, name: &str) -> Result<String> {
+        let outputs = self.outputs.lock().await;
+        outputs.get(name).cloned().with_context(|| format!("no output {name}, only {:?}", outputs.keys()))
     }
 
     /// SIGKILL to every function instance that runs now, and how many there were.
