@@ -9,16 +9,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use aws_sdk_sqs::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_sqs::types::{Message, QueueAttributeName};
-use aws_sdk_ssm::types::ParameterType;
 use calls::ids::{AttemptId, CallKey};
 use calls::outcome::Outcome;
 use calls::secret::Secret;
 use cloud::call_folder::{CallFolders, draw_nonce};
-use object_store::aws::AmazonS3Builder;
 use serde_json::{Value, json};
-use sim::aws::{Deployment, NOBODY, Programs, REGION};
+use sim::aws::{Deployment, Programs};
 use sim::stack::{Binaries, CALLER_ID, Call, Script, Stack, StackConfig};
 use sim::ultravox::Ultravox;
 use tokio::sync::{OnceCell, RwLock};
@@ -42,7 +39,6 @@ pub struct Cloud {
     /// The call folders.
     pub folders: CallFolders,
     sqs: aws_sdk_sqs::Client,
-    ssm: aws_sdk_ssm::Client,
     secrets: Value,
     /// What upstream is told of calls.
     history: String,
@@ -114,19 +110,18 @@ impl Cloud {
         let script = agent::who_says([agent::line(1500)]);
         let script = sim::ultravox::Script { api_key: Some(key.expose().to_owned()), ..script };
         let vendor = Ultravox::start(([127, 0, 0, 1], 0).into(), script).await?;
-        let deployment = Deployment::start(programs, &binaries.bridge_task, dir).await?;
-        let (sqs, ssm) = clients(&deployment.ecs.url());
+        let deployment = Deployment::start(programs, &binaries.bridge_task, dir, &[]).await?;
+        let sqs = deployment.sqs();
         // Upstream's queue is upstream's; nobody of ours makes it.
         let history = sqs.create_queue().queue_name("call-history").send().await?.queue_url.context("no URL")?;
         deployment.deploy(&with_defaults(parameters, &history)).await?;
-        let folders = bucket(&deployment.ecs.url(), deployment.output("CallFoldersBucket").await?.as_str())?;
+        let folders = deployment.call_folders().await?;
         let (livekit_key, livekit_secret) = stack.livekit().credentials();
         let secrets = json!({ "livekitApiKey": livekit_key, "livekitApiSecret": livekit_secret.expose() });
         let at_once = RwLock::default();
-        let cloud = Self { deployment, stack, vendor, folders, sqs, ssm, secrets, history, at_once };
+        let cloud = Self { deployment, stack, vendor, folders, sqs, secrets, history, at_once };
         cloud.add_country("BR", &["+55"]).await?;
-        let vendor_key = json!({ "apiKey": key.expose() });
-        cloud.put_secret("ultravox", &vendor_key).await?;
+        cloud.deployment.put_secret("ultravox", &json!({ "apiKey": key.expose() })).await?;
         Ok(Arc::new(cloud))
     }
 
@@ -147,18 +142,8 @@ impl Cloud {
             },
             "record": true,
         });
-        self.put_secret(country, &self.secrets).await?;
-        let name = format!("{}/{country}", self.output("ProfilesPath").await?);
-        let put = self.ssm.put_parameter().name(name).r#type(ParameterType::String).overwrite(true);
-        put.value(profile.to_string()).send().await?;
-        Ok(())
-    }
-
-    async fn put_secret(&self, name: &str, secret: &Value) -> Result<()> {
-        let name = format!("{}/{name}", self.output("SecretsPath").await?);
-        let put = self.ssm.put_parameter().name(name).r#type(ParameterType::SecureString).overwrite(true);
-        put.value(secret.to_string()).send().await?;
-        Ok(())
+        self.deployment.put_secret(country, &self.secrets).await?;
+        self.deployment.put_profile(country, &profile).await
     }
 
     async fn output(&self, name: &str) -> Result<String> {
@@ -318,15 +303,6 @@ impl<'a> Sent<'a> {
         Ok(outcome)
     }
 
-    /// Waits until a task was started for it.
-    pub async fn is_launched(&self) -> Result<()> {
-        wait_for("it is launched", PATIENCE, async || {
-            Ok(self.cloud.folders.look(&self.attempt.key).await?.last_attempt().and_then(|a| a.launched.clone()))
-        })
-        .await
-        .map(drop)
-    }
-
     /// Whether anything of it was claimed.
     pub async fn is_claimed(&self) -> Result<bool> {
         Ok(self.cloud.folders.look(&self.attempt.key).await?.message.is_some())
@@ -380,25 +356,4 @@ fn with_defaults(parameters: &[(&str, &str)], history: &str) -> BTreeMap<String,
         ("RunTasksPerSecond", "20"),
     ];
     defaults.iter().chain(parameters).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
-}
-
-fn bucket(url: &str, name: &str) -> Result<CallFolders> {
-    let store = AmazonS3Builder::new()
-        .with_bucket_name(name)
-        .with_endpoint(url)
-        .with_allow_http(true)
-        .with_region(REGION)
-        .with_access_key_id(NOBODY)
-        .with_secret_access_key(NOBODY)
-        .build()?;
-    Ok(CallFolders::over(Arc::new(store)))
-}
-
-fn clients(url: &str) -> (aws_sdk_sqs::Client, aws_sdk_ssm::Client) {
-    let nobody = || Credentials::new(NOBODY, NOBODY, None, None, "tests");
-    let sqs = aws_sdk_sqs::Config::builder().behavior_version(BehaviorVersion::latest()).endpoint_url(url);
-    let sqs = sqs.region(Region::new(REGION)).credentials_provider(nobody()).build();
-    let ssm = aws_sdk_ssm::Config::builder().behavior_version(BehaviorVersion::latest()).endpoint_url(url);
-    let ssm = ssm.region(Region::new(REGION)).credentials_provider(nobody()).build();
-    (aws_sdk_sqs::Client::from_conf(sqs), aws_sdk_ssm::Client::from_conf(ssm))
 }

@@ -10,7 +10,8 @@ use tests::{agent, person};
 #[test]
 fn a_message_becomes_a_call_that_both_sides_hear() {
     in_the_cloud(async |cloud| {
-        let somebody = person::who([Step::wait(300), person::talk(1000), Step::wait_for_silence(1500), Step::hang_up()]);
+        let hears_out = [Step::wait_for_voice(8000), Step::wait_for_silence(600), Step::hang_up()];
+        let somebody = person::who([Step::wait(300), person::talk(1000)].into_iter().chain(hears_out));
         let call = cloud.call_to(somebody).await?.send().await?;
         let outcome = call.outcome().await?;
 

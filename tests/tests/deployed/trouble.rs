@@ -48,9 +48,8 @@ fn the_reply_to_run_task_is_lost() {
         cloud.deployment.ecs.trouble([Trouble::LoseReply]);
         let call = cloud.call_to(person::busy()).await?.send().await?;
         is_called_after_all(&call).await?;
-        call.is_launched().await?;
         cloud.queue_is_empty().await?;
-        // Asked again, with the same token: the same task.
+        // The message came again: the call was over by then, or the same token gave the same task.
         let asked = cloud.deployment.ecs.run_task_calls().len() - before;
         ensure!((1..=2).contains(&asked), "RunTask was called {asked} times");
         call.rang_once().await

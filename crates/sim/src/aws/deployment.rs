@@ -2,9 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail, ensure};
+use aws_sdk_sqs::config::{BehaviorVersion, Credentials, Region};
+use aws_sdk_ssm::types::ParameterType;
+use cloud::call_folder::CallFolders;
+use futures_util::TryStreamExt as _;
+use object_store::aws::{AmazonS3, AmazonS3Builder};
+use object_store::local::LocalFileSystem;
+use object_store::{ObjectStore as _, ObjectStoreExt as _};
 use serde::Deserialize;
+use serde_json::Value;
 use tokio::process::Command;
 use tokio::sync::Mutex;
 
@@ -57,19 +66,19 @@ pub struct Deployment {
 }
 
 impl Deployment {
-    /// Starts the emulator, to which nothing is deployed yet; every task will be the program `image`. Logs and
-    /// files go into `dir`.
+    /// Starts the emulator, to which nothing is deployed yet; every task will be the program `image`, with
+    /// `variables` besides those of its definition. Logs and files go into `dir`.
     ///
     /// # Errors
     /// When the emulator does not start.
-    pub async fn start(programs: Programs, image: &Path, dir: &Path) -> Result<Self> {
+    pub async fn start(programs: Programs, image: &Path, dir: &Path, variables: &[(&str, &str)]) -> Result<Self> {
         std::fs::create_dir_all(dir)?;
         let port = free_tcp_port()?;
         let platform = [("AWS_REGION", REGION), ("AWS_ACCESS_KEY_ID", NOBODY), ("AWS_SECRET_ACCESS_KEY", NOBODY)];
         let emulator = InFrontOf {
             url: format!("http://127.0.0.1:{port}"),
             image: image.to_owned(),
-            platform: platform.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+            platform: platform.iter().chain(variables).map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect(),
         };
         let ecs = Ecs::in_front_of(emulator, dir.join("tasks")).await?;
         let emulator = AwsEmulator::start(&programs.emulator, dir, port, &ecs.url()).await?;
@@ -108,6 +117,77 @@ impl Deployment {
         outputs.get(name).cloned().with_context(|| format!("no output {name}, only {:?}", outputs.keys()))
     }
 
+    /// SQS, as everybody here reaches it.
+    pub fn sqs(&self) -> aws_sdk_sqs::Client {
+        let config = aws_sdk_sqs::Config::builder().behavior_version(BehaviorVersion::latest());
+        let config = config.region(Region::new(REGION)).credentials_provider(nobody());
+        aws_sdk_sqs::Client::from_conf(config.endpoint_url(self.ecs.url()).build())
+    }
+
+    /// The parameter store, likewise.
+    pub fn ssm(&self) -> aws_sdk_ssm::Client {
+        let config = aws_sdk_ssm::Config::builder().behavior_version(BehaviorVersion::latest());
+        let config = config.region(Region::new(REGION)).credentials_provider(nobody());
+        aws_sdk_ssm::Client::from_conf(config.endpoint_url(self.ecs.url()).build())
+    }
+
+    /// The stack's call folders.
+    ///
+    /// # Errors
+    /// When nothing is deployed.
+    pub async fn call_folders(&self) -> Result<CallFolders> {
+        Ok(CallFolders::over(Arc::new(self.bucket().await?)))
+    }
+
+    /// Copies everything in the stack's bucket into `dir`: the emulator forgets it when it ends.
+    ///
+    /// # Errors
+    /// What the bucket or the disk says.
+    pub async fn save_bucket(&self, dir: &Path) -> Result<()> {
+        let (from, to) = (self.bucket().await?, LocalFileSystem::new_with_prefix(dir)?);
+        let mut listed = from.list(None);
+        while let Some(object) = listed.try_next().await? {
+            let content = from.get(&object.location).await?.bytes().await?;
+            to.put(&object.location, content.into()).await?;
+        }
+        Ok(())
+    }
+
+    async fn bucket(&self) -> Result<AmazonS3> {
+        Ok(AmazonS3Builder::new()
+            .with_bucket_name(self.output("CallFoldersBucket").await?)
+            .with_endpoint(self.ecs.url())
+            .with_allow_http(true)
+            .with_region(REGION)
+            .with_access_key_id(NOBODY)
+            .with_secret_access_key(NOBODY)
+            .build()?)
+    }
+
+    /// Puts a country's profile where operators put it.
+    ///
+    /// # Errors
+    /// What the parameter store says.
+    pub async fn put_profile(&self, country: &str, profile: &Value) -> Result<()> {
+        let name = format!("{}/{country}", self.output("ProfilesPath").await?);
+        self.put_parameter(name, ParameterType::String, profile).await
+    }
+
+    /// Puts a country's secrets, or those of the agent's vendor, where operators put them.
+    ///
+    /// # Errors
+    /// What the parameter store says.
+    pub async fn put_secret(&self, whose: &str, secret: &Value) -> Result<()> {
+        let name = format!("{}/{whose}", self.output("SecretsPath").await?);
+        self.put_parameter(name, ParameterType::SecureString, secret).await
+    }
+
+    async fn put_parameter(&self, name: String, kind: ParameterType, value: &Value) -> Result<()> {
+        let put = self.ssm().put_parameter().name(name).r#type(kind).overwrite(true);
+        put.value(value.to_string()).send().await?;
+        Ok(())
+    }
+
     /// SIGKILL to every function instance that runs now, and how many there were.
     ///
     /// # Errors
@@ -137,6 +217,10 @@ impl Deployment {
         ensure!(output.status.success(), "sam {} failed:\n{said}\n{complaint}", words[0]);
         Ok(said.into_owned())
     }
+}
+
+fn nobody() -> Credentials {
+    Credentials::new(NOBODY, NOBODY, None, None, "nobody")
 }
 
 #[derive(Deserialize)]
