@@ -17,7 +17,11 @@ use futures_util::future::join_all;
 use jiff::Timestamp;
 use telemetry::CallContext;
 use telemetry::call_history::About;
+use tokio::time::timeout;
 
+/// After this a message comes again, so that the others of its batch are acknowledged before the function's own timeout
+/// (30 s). Whatever was left undone, its next delivery finds.
+const CARRIED_WITHIN: Duration = Duration::from_secs(20);
 /// How long what happened may take to be written after the verdict.
 const FACTS_WITHIN: Duration = Duration::from_secs(3);
 
@@ -63,7 +67,10 @@ impl Router {
     async fn route(&self, message: SqsMessage) -> Verdict {
         let receipt_handle = message.receipt_handle.clone();
         let mut way = Way::of(self, message);
-        let verdict = way.walk().await;
+        let verdict = match timeout(CARRIED_WITHIN, way.walk()).await {
+            Ok(verdict) => verdict,
+            Err(_) => Verdict::Retry(format!("not carried through within {} s", CARRIED_WITHIN.as_secs())),
+        };
         if let (Verdict::Retry(_), Some(handle)) = (&verdict, receipt_handle) {
             self.put_off(&handle, way.receive_count).await;
         }

@@ -169,8 +169,8 @@ impl Cloud {
         sent.message_id.context("no id")
     }
 
-    /// Sends ten at once.
-    pub async fn send_ten(&self, bodies: &[String]) -> Result<()> {
+    /// Sends up to ten at once.
+    pub async fn send_together(&self, bodies: &[String]) -> Result<()> {
         let url = self.output("TriggerCallQueueUrl").await?;
         let entry = |(nth, body): (usize, &String)| {
             let entry = aws_sdk_sqs::types::SendMessageBatchRequestEntry::builder();

@@ -30,7 +30,7 @@ use calls::outcome::Outcome;
 use futures_util::TryStreamExt;
 use object_store::aws::{AmazonS3Builder, S3ConditionalPut};
 use object_store::local::LocalFileSystem;
-use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
+use object_store::{ClientOptions, ObjectStore, ObjectStoreExt, PutPayload, RetryConfig};
 
 pub use claim::Claimed;
 use documents::{Back, ByDay, DialClaim, Job, Launched, Message, Next, Open};
@@ -84,6 +84,13 @@ pub fn draw_nonce() -> Nonce {
     Nonce(format!("{:032x}", rand::random::<u128>()))
 }
 
+/// Of one request to a bucket.
+const CONNECTED_WITHIN: Duration = Duration::from_secs(3);
+const ANSWERED_WITHIN: Duration = Duration::from_secs(5);
+/// And how often and how long it is sent again.
+const TRIES_AGAIN: usize = 3;
+const TRIED_WITHIN: Duration = Duration::from_secs(10);
+
 /// All call folders of a deployment. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct CallFolders {
@@ -108,6 +115,9 @@ impl CallFolders {
             .with_bucket_name(bucket)
             .with_allow_http(true)
             .with_conditional_put(S3ConditionalPut::ETagMatch)
+            // Short: whoever waits for the bucket has a message or a call in hand, and tries again in its own way.
+            .with_client_options(ClientOptions::new().with_connect_timeout(CONNECTED_WITHIN).with_timeout(ANSWERED_WITHIN))
+            .with_retry(RetryConfig { max_retries: TRIES_AGAIN, retry_timeout: TRIED_WITHIN, ..RetryConfig::default() })
             .build();
         let failed = |error: object_store::Error| StoreError::Unavailable {
             path: format!("s3://{bucket}"),

@@ -53,7 +53,7 @@ fn of_a_batch_only_what_failed_comes_again() {
         bodies.extend(refused.clone());
         let before = cloud.deployment.ecs.run_task_calls().len();
         cloud.deployment.ecs.trouble([Trouble::NoCapacity, Trouble::NoCapacity]);
-        cloud.send_ten(&bodies).await?;
+        cloud.send_together(&bodies).await?;
         cloud.dead_letters(&refused.each_ref().map(String::as_str)).await?;
         for call in &good {
             call.outcome().await?;
@@ -77,7 +77,7 @@ fn no_second_sees_more_tasks_started_than_are_allowed() -> Result<()> {
         let calls: Vec<_> = (0..MESSAGES).map(|_| cloud.call_to_number("+5511987654321")).collect();
         let bodies: Vec<String> = calls.iter().map(|call| call.body.clone()).collect();
         for ten in bodies.chunks(10) {
-            cloud.send_ten(ten).await?;
+            cloud.send_together(ten).await?;
         }
         cloud.deployment.ecs.wait_for_events(MESSAGES, std::time::Duration::from_secs(240)).await?;
         cloud.queue_is_empty().await?;

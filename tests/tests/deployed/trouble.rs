@@ -57,6 +57,19 @@ fn the_reply_to_run_task_is_lost() {
 }
 
 #[test]
+fn run_task_never_answers() {
+    alone_in_the_cloud(async |cloud| {
+        cloud.deployment.ecs.trouble([Trouble::Hang]);
+        let calls = [cloud.call_to(person::busy()).await?, cloud.call_to(person::busy()).await?];
+        cloud.send_together(&calls.each_ref().map(|call| call.body.clone())).await?;
+        for call in &calls {
+            is_called_after_all(call).await?;
+        }
+        cloud.queue_is_empty().await
+    });
+}
+
+#[test]
 fn the_router_is_killed_between_claim_and_run_task() {
     alone_in_the_cloud(async |cloud| {
         let before = cloud.deployment.ecs.run_task_calls().len();
