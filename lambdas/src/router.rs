@@ -18,9 +18,18 @@ use jiff::Timestamp;
 use telemetry::CallContext;
 use telemetry::call_history::About;
 use telemetry::metrics::{Metrics, Stage};
+use tokio::time::timeout;
 
+/// After this a message comes again, so that the others of its batch are acknowledged before the function's own timeout
+/// (30 s). Whatever was left undone, its next delivery finds.
+const CARRIED_WITHIN: Duration = Duration::from_secs(20);
 /// How long what happened may take to be written after the verdict.
 const FACTS_WITHIN: Duration = Duration::from_secs(3);
+
+/// After its first delivery a message that could not be carried through comes again after this.
+const SOONEST_AGAIN: Duration = Duration::from_secs(5);
+/// However often it was tried.
+const LATEST_AGAIN: Duration = Duration::from_secs(15 * 60);
 
 /// Everything that a message's way needs.
 pub struct Router {
@@ -30,6 +39,8 @@ pub struct Router {
     pub profiles: StoredProfiles,
     /// What starts tasks.
     pub launcher: Launcher,
+    /// Where messages come from.
+    pub queue: Queue,
     /// Where messages go that can never work.
     pub dead_letters: Queue,
     /// Where upstream is told, if it wants to be.
@@ -57,11 +68,36 @@ impl Router {
     }
 
     async fn route(&self, message: SqsMessage) -> Verdict {
+        let receipt_handle = message.receipt_handle.clone();
         let mut way = Way::of(self, message);
-        let verdict = way.walk().await;
+        let verdict = match timeout(CARRIED_WITHIN, way.walk()).await {
+            Ok(verdict) => verdict,
+            Err(_) => {
+                let detail = format!("not carried through within {} s", CARRIED_WITHIN.as_secs());
+                way.record(Fact::TryAgain { detail: detail.clone() });
+                Verdict::Retry(detail)
+            }
+        };
+        if let (Verdict::Retry(_), Some(handle)) = (&verdict, receipt_handle) {
+            self.put_off(&handle, try_again_after(way.receive_count)).await;
+        }
         way.finish(&verdict).await;
         verdict
     }
+
+    /// What did not work now is tried again soon at first, then ever more seldom. By itself the queue would wait
+    /// for its visibility timeout each time.
+    async fn put_off(&self, receipt_handle: &str, after: Duration) {
+        if let Err(error) = self.queue.put_off(receipt_handle, after).await {
+            tracing::warn!(%error, "a message comes again later than it should");
+        }
+    }
+}
+
+/// 5, 10, 20 … seconds, 15 minutes at most: twenty deliveries last over three hours.
+fn try_again_after(receive_count: u32) -> Duration {
+    let doubled = 1u32.checked_shl(receive_count.saturating_sub(1)).unwrap_or(u32::MAX);
+    SOONEST_AGAIN.saturating_mul(doubled).min(LATEST_AGAIN)
 }
 
 /// One message on its way.
@@ -69,6 +105,7 @@ struct Way<'a> {
     router: &'a Router,
     routing: Routing,
     body: String,
+    receive_count: u32,
     attributes: Vec<Attribute>,
     signature: Signature,
     facts: Vec<(Timestamp, Fact)>,
@@ -88,9 +125,10 @@ impl<'a> Way<'a> {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             attributes: texts.collect::<BTreeMap<_, _>>(),
         };
+        let receive_count = delivery.receive_count;
         let routing = Routing::new(delivery, router.policy, Timestamp::now());
         let body = message.body.unwrap_or_default();
-        Self { router, routing, body, attributes, signature, facts: Vec::new() }
+        Self { router, routing, body, receive_count, attributes, signature, facts: Vec::new() }
     }
 
     async fn walk(&mut self) -> Verdict {
@@ -204,4 +242,18 @@ fn attribute(name: &str, value: &SqsMessageAttribute) -> Option<Attribute> {
     };
     let data_type = value.data_type.clone().unwrap_or_else(|| "String".to_owned());
     Some(Attribute { name: name.to_owned(), data_type, content })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_comes_again_ever_more_seldom_and_outlasts_hours_of_trouble() {
+        let seconds: Vec<u64> = (1..=20).map(|nth| try_again_after(nth).as_secs()).collect();
+        assert_eq!(seconds[..9], [5, 10, 20, 40, 80, 160, 320, 640, 900]);
+        assert!(seconds[8..].iter().all(|wait| *wait == 900));
+        assert!(seconds.iter().sum::<u64>() > 3 * 60 * 60);
+        assert_eq!(try_again_after(u32::MAX).as_secs(), 900);
+    }
 }

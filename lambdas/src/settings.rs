@@ -12,6 +12,8 @@ pub struct Settings {
     pub stage: String,
     /// `OCG_BUCKET`: where call folders are.
     pub bucket: String,
+    /// `TRIGGER_CALL_QUEUE_URL`: where messages come from, and come from again.
+    pub trigger_call_queue_url: String,
     /// `DEAD_LETTER_QUEUE_URL`.
     pub dead_letter_queue_url: String,
     /// `CALL_HISTORY_QUEUE_URL`: where upstream is told; without, it is not.
@@ -19,7 +21,8 @@ pub struct Settings {
     /// `ECS_CLUSTER`, `TASK_DEFINITION`, `TASK_CONTAINER`, `TASK_CAPACITY_PROVIDER`, `TASK_SUBNETS`,
     /// `TASK_SECURITY_GROUPS`, `TASK_PUBLIC_IP`.
     pub task: TaskSettings,
-    /// `RUN_TASKS_PER_SECOND`: by this one function instance.
+    /// How many tasks this one instance may start in a second: its share of `RUN_TASKS_PER_SECOND`, of which
+    /// `ROUTER_INSTANCES` (the event source's MaximumConcurrency) have one each.
     pub run_tasks_per_second: f64,
     /// `MAX_RECEIVES`, `MAX_AGE_SECONDS`, `CLAIM_WITHIN_SECONDS`.
     pub policy: Policy,
@@ -35,6 +38,7 @@ impl Settings {
         let settings = Self {
             stage: reader.required("OCG_STAGE", "the deployment's name, such as prod"),
             bucket: reader.required("OCG_BUCKET", "the bucket of the call folders"),
+            trigger_call_queue_url: reader.required("TRIGGER_CALL_QUEUE_URL", "where messages come from"),
             dead_letter_queue_url: reader.required("DEAD_LETTER_QUEUE_URL", "where refused messages go"),
             call_history_queue_url: reader.optional("CALL_HISTORY_QUEUE_URL"),
             task: TaskSettings {
@@ -46,7 +50,7 @@ impl Settings {
                 security_groups: reader.list("TASK_SECURITY_GROUPS", "security group ids with commas between"),
                 public_ip: reader.required("TASK_PUBLIC_IP", "ENABLED or DISABLED") == "ENABLED",
             },
-            run_tasks_per_second: reader.number("RUN_TASKS_PER_SECOND", 4.0),
+            run_tasks_per_second: reader.number("RUN_TASKS_PER_SECOND", 4.0) / reader.number("ROUTER_INSTANCES", 1.0),
             policy: reader.policy(),
         };
         if reader.problems.is_empty() { Ok(settings) } else { Err(reader.problems.join("\n")) }
@@ -107,6 +111,7 @@ mod tests {
     const ALL: &[(&str, &str)] = &[
         ("OCG_STAGE", "test"),
         ("OCG_BUCKET", "calls"),
+        ("TRIGGER_CALL_QUEUE_URL", "http://queue/trigger"),
         ("DEAD_LETTER_QUEUE_URL", "http://queue/dead"),
         ("ECS_CLUSTER", "calls"),
         ("TASK_DEFINITION", "bridge"),
@@ -139,6 +144,12 @@ mod tests {
             assert!(problems.contains(&format!("{name} is not set")), "{name}: {problems}");
         }
         assert!(problems.contains("MAX_RECEIVES=many") && problems.contains("RUN_TASKS_PER_SECOND=-1"));
+    }
+
+    #[test]
+    fn instances_share_the_rate() {
+        let share = [("RUN_TASKS_PER_SECOND", "9"), ("ROUTER_INSTANCES", "2")];
+        assert_eq!(read(&[ALL, &share].concat()).unwrap().run_tasks_per_second, 4.5);
     }
 
     #[test]

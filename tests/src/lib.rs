@@ -19,6 +19,7 @@
 
 pub mod agent;
 pub mod arrange;
+pub mod cloud;
 pub mod ears;
 pub mod ended;
 mod leaks;

@@ -69,7 +69,7 @@ pub fn measured(measure: impl AsyncFnOnce(&Scene) -> Result<()>) -> Result<()> {
     })
 }
 
-fn run(tell: impl AsyncFnOnce(Binaries, PathBuf) -> Result<()>) {
+pub(crate) fn run(tell: impl AsyncFnOnce(Binaries, PathBuf) -> Result<()>) {
     let binaries = match binaries() {
         Ok(binaries) => binaries,
         Err(missing) => return skip(&missing),
@@ -111,7 +111,7 @@ fn binaries() -> Result<Binaries> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test's settings come from the environment")]
-fn skip(missing: &anyhow::Error) {
+pub(crate) fn skip(missing: &anyhow::Error) {
     assert!(std::env::var("CI").as_deref() != Ok("true"), "with CI=true nothing is skipped: {missing}");
     // Not by eprintln: the test harness would keep it to itself.
     let _ = writeln!(std::io::stderr(), "SKIPPED: {missing}");

@@ -30,7 +30,7 @@ use calls::outcome::Outcome;
 use futures_util::TryStreamExt;
 use object_store::aws::{AmazonS3Builder, S3ConditionalPut};
 use object_store::local::LocalFileSystem;
-use object_store::{ObjectStore, ObjectStoreExt, PutPayload, RetryConfig};
+use object_store::{ClientOptions, ObjectStore, ObjectStoreExt, PutPayload, RetryConfig};
 
 pub use claim::Claimed;
 use documents::{Back, ByDay, DialClaim, Job, Launched, Message, Next, Open};
@@ -87,6 +87,10 @@ pub fn draw_nonce() -> Nonce {
     Nonce(format!("{:032x}", rand::random::<u128>()))
 }
 
+/// Of one request to a bucket.
+const CONNECTED_WITHIN: Duration = Duration::from_secs(3);
+const ANSWERED_WITHIN: Duration = Duration::from_secs(5);
+
 /// All call folders of a deployment. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct CallFolders {
@@ -107,15 +111,15 @@ impl CallFolders {
     /// Call folders in a bucket (S3). Region, credentials and, for an emulator, `AWS_ENDPOINT_URL` are taken
     /// from the environment as every AWS tool takes them.
     pub fn in_bucket(bucket: &str) -> Result<Self, StoreError> {
+        // Plain HTTP is an emulator's, which only `AWS_ENDPOINT_URL` can name.
+        let options = ClientOptions::new().with_allow_http(true);
+        let options = options.with_connect_timeout(CONNECTED_WITHIN).with_timeout(ANSWERED_WITHIN);
         let store = AmazonS3Builder::from_env()
             .with_bucket_name(bucket)
-            .with_allow_http(true)
             .with_conditional_put(S3ConditionalPut::ETagMatch)
-            .with_retry(RetryConfig {
-                max_retries: FEW_RETRIES,
-                retry_timeout: TRY_FOR,
-                ..RetryConfig::default()
-            })
+            // Short: whoever waits for the bucket has a message or a call in hand, and tries again in its own way.
+            .with_client_options(options)
+            .with_retry(RetryConfig { max_retries: FEW_RETRIES, retry_timeout: TRY_FOR, ..RetryConfig::default() })
             .build();
         let failed = |error: object_store::Error| StoreError::Unavailable {
             path: format!("s3://{bucket}"),

@@ -3,6 +3,8 @@
 pub mod attributes;
 pub mod dead_letter;
 
+use std::time::Duration;
+
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::error::DisplayErrorContext;
 use aws_sdk_sqs::primitives::Blob;
@@ -10,7 +12,10 @@ use aws_sdk_sqs::types::MessageAttributeValue;
 
 use attributes::{Attribute, Content};
 
-/// A queue that we send to.
+/// The longest that SQS hides a message.
+const LONGEST_PUT_OFF: i32 = 12 * 60 * 60;
+
+/// A queue.
 #[derive(Clone, Debug)]
 pub struct Queue {
     client: Client,
@@ -51,6 +56,19 @@ impl Queue {
         }
         let sent = request.send().await.map_err(|error| not_sent(DisplayErrorContext(&error).to_string()))?;
         Ok(sent.message_id.unwrap_or_default())
+    }
+}
+
+impl Queue {
+    /// Puts off the next delivery of a received message by `delay` (ChangeMessageVisibility), up to 12 hours.
+    ///
+    /// # Errors
+    /// When the queue does not acknowledge it; the message then comes when the queue's own time is over.
+    pub async fn put_off(&self, receipt_handle: &str, delay: Duration) -> Result<(), String> {
+        let seconds = i32::try_from(delay.as_secs()).unwrap_or(LONGEST_PUT_OFF).min(LONGEST_PUT_OFF);
+        let request = self.client.change_message_visibility().queue_url(&self.url).receipt_handle(receipt_handle);
+        let answer = request.visibility_timeout(seconds).send().await;
+        answer.map(drop).map_err(|error| DisplayErrorContext(&error).to_string())
     }
 }
 

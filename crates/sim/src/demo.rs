@@ -5,6 +5,7 @@
 
 mod call;
 mod cast;
+mod deployed;
 mod hands;
 mod screen;
 mod verdict;
@@ -13,14 +14,16 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use calls::routing::{Delivery, Verdict};
+use calls::routing::Delivery;
 use calls::secret::Secret;
 use cloud::call_folder::{CallFolders, draw_nonce};
 use jiff::Timestamp;
 
+use crate::aws::Programs;
 use crate::stack::{Binaries, Stack, StackConfig};
 use crate::ultravox::Ultravox;
 use cast::Part;
+use deployed::Deployed;
 use hands::{Hands, Routed};
 use screen::{Screen, Tone};
 
@@ -34,6 +37,8 @@ pub struct Asked {
     pub calls: PathBuf,
     /// What to run.
     pub binaries: Binaries,
+    /// Deploy to the AWS emulator, and send the messages to its queue.
+    pub cloud: Option<Programs>,
     /// May the screen have colours?
     pub colours: bool,
 }
@@ -68,27 +73,48 @@ pub async fn run(asked: Asked) -> Result<bool> {
 
     let agent_key = Secret::new(draw_nonce().0);
     let profiles = cast::profiles(&asked.examples.join("profiles"), &run_dir, &stack, &agent).await?;
-    let folders = CallFolders::in_directory(&run_dir)?;
+    let deployed = match asked.cloud {
+        None => None,
+        Some(programs) => {
+            screen.line("stack", Tone::Plain, "AWS emulator", "sam deploy of template.yaml, some seconds");
+            Some(Deployed::start(programs, &run_dir, &profiles, &stack, &agent_key).await?)
+        }
+    };
+    let folders = match &deployed {
+        None => CallFolders::in_directory(&run_dir)?,
+        Some(deployed) => deployed.folders(),
+    };
     let mut all_as_scripted = true;
     let mut finished = Vec::new();
     for message in &messages {
         screen.heading(&shown(message));
         let body = std::fs::read(message).with_context(|| format!("cannot read {}", message.display()))?;
         let part = if asked.message.is_some() { Part::Conversation } else { cast::part_of(message) };
-        let mut hands = Hands::new(&stack, &agent_key, &folders, &profiles, &run_dir, part, &mut screen);
-        let routed = hands.route(delivery(body)).await?;
-        let as_scripted = match routed {
-            Routed { verdict: Verdict::Done, task: Some(task), .. } => {
+        let routed = match &deployed {
+            Some(deployed) => deployed.route(&body, part, &stack, &mut screen).await?,
+            None => {
+                let hands = Hands::new(&stack, &agent_key, &folders, &profiles, &run_dir, part, &mut screen);
+                hands.route(delivery(body)).await?
+            }
+        };
+        all_as_scripted &= match routed {
+            Routed::Called(task) => {
                 let call = call::watch(task, &stack, &agent, &folders, &mut screen).await?;
                 let as_scripted = verdict::judge(&call, part, &mut screen);
                 finished.push(call);
                 as_scripted
             }
-            Routed { verdict, .. } => part == Part::Refused && matches!(verdict, Verdict::Refused(_)),
+            Routed::Refused => part == Part::Refused,
+            Routed::Otherwise(what) => {
+                screen.check(false, &what);
+                false
+            }
         };
-        all_as_scripted &= as_scripted;
     }
 
+    if let Some(deployed) = &deployed {
+        deployed.save(&run_dir).await?;
+    }
     if !finished.is_empty() {
         screen.heading("in short");
     }

@@ -1,10 +1,15 @@
 //! A stand-in for ECS: the JSON protocol (AWS JSON 1.1) of RunTask, ListTasks, DescribeTasks and StopTask, over
 //! processes of this machine.
 //!
+//! It may stand in front of the AWS emulator: then the tasks are those of the definitions that were registered
+//! there, and everything else goes through to it.
+//!
 //! What AWS promises is kept: `clientToken` gives the same task back, the limits of RunTask are enforced, a
 //! task that ends is told in EventBridge's envelope. How it misbehaves is a [`Script`]. Source: Amazon ECS API
 //! Reference, RunTask; EventBridge, "Amazon ECS task state change events".
 
+mod behind;
+mod registry;
 mod request;
 mod task;
 
@@ -14,32 +19,27 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use behind::Behind;
+use registry::{Registered, Registry, short};
 use request::{Refused, RunTask};
 use task::Task;
 
-/// A task definition: one container, as a program of this machine.
-#[derive(Clone, Debug)]
-pub struct Definition {
-    /// Its family.
-    pub family: String,
-    /// The container's name.
-    pub container: String,
-    /// What stands in for the image.
-    pub program: PathBuf,
-    /// The container's environment.
-    pub environment: BTreeMap<String, String>,
-}
+pub use behind::Cut;
+pub use registry::Definition;
+
+/// The only region there is.
+const REGION: &str = crate::aws::REGION;
 
 /// What the next RunTask does in place of what it should, once each, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +50,8 @@ pub enum Trouble {
     NoCapacity,
     /// Starts the task; its reply is lost.
     LoseReply,
+    /// Starts nothing and answers nothing, until the caller is gone.
+    Hang,
     /// Starts the task after this time.
     StartAfter(Duration),
     /// Accepts the task, which then stops without having started, as when its image cannot be pulled.
@@ -65,11 +67,20 @@ pub struct Ecs {
 
 struct Shared {
     region: String,
-    cluster: String,
-    definitions: Vec<Definition>,
+    registry: Registry,
     logs: PathBuf,
     address: SocketAddr,
     state: Mutex<Tasks>,
+}
+
+/// What stands behind the stand-in.
+pub struct InFrontOf {
+    /// The AWS emulator's URL; it need not listen yet.
+    pub url: String,
+    /// The program that stands in for every image.
+    pub image: PathBuf,
+    /// What Fargate adds to every container's environment: region, credentials.
+    pub platform: BTreeMap<String, String>,
 }
 
 #[derive(Default)]
@@ -81,6 +92,8 @@ struct Tasks {
     /// By client token: the request, and what it started.
     tokens: HashMap<String, (RunTask, String)>,
     events: Vec<Value>,
+    cuts: Vec<Cut>,
+    cut_requests: usize,
 }
 
 impl Ecs {
@@ -89,15 +102,35 @@ impl Ecs {
     /// # Errors
     /// When it cannot listen.
     pub async fn start(cluster: &str, definitions: Vec<Definition>, logs: PathBuf) -> Result<Self> {
+        let cluster = cluster.to_owned();
+        Self::with(logs, |_| Ok(Registry::Own { cluster, definitions })).await
+    }
+
+    /// Starts it in front of the AWS emulator, as the one endpoint for everything.
+    ///
+    /// # Errors
+    /// When it cannot listen.
+    pub async fn in_front_of(emulator: InFrontOf, logs: PathBuf) -> Result<Self> {
+        Self::with(logs, |address| {
+            let InFrontOf { url, image, mut platform } = emulator;
+            platform.insert("AWS_ENDPOINT_URL".to_owned(), format!("http://{address}"));
+            let behind = Behind { url, http: reqwest::Client::builder().no_proxy().build()? };
+            Ok(Registry::Registered(Registered { behind, image, platform }))
+        })
+        .await
+    }
+
+    async fn with(logs: PathBuf, registry: impl FnOnce(SocketAddr) -> Result<Registry>) -> Result<Self> {
         std::fs::create_dir_all(&logs)?;
         let listener = TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
-        let region = "eu-central-1".to_owned();
-        let (cluster, state) = (cluster.to_owned(), Mutex::default());
-        let shared = Arc::new(Shared { region, cluster, definitions, logs, address, state });
+        let (region, registry) = (REGION.to_owned(), registry(address)?);
+        let shared = Arc::new(Shared { region, registry, logs, address, state: Mutex::default() });
         let app = Router::new()
-            .route("/", axum::routing::post(act))
             .route("/metadata/{task}/task", axum::routing::get(metadata))
+            .fallback(act)
+            // A zip, or a message of 1 MiB.
+            .layer(DefaultBodyLimit::max(64 << 20))
             .with_state(shared.clone());
         let (running, mut stopped) = watch::channel(true);
         let watched = shared.clone();
@@ -115,7 +148,7 @@ impl Ecs {
         Ok(Self { shared, address, running })
     }
 
-    /// What stands in for the ECS endpoint (`AWS_ENDPOINT_URL_ECS`).
+    /// What stands in for the ECS endpoint (`AWS_ENDPOINT_URL_ECS`), or for all of them (`AWS_ENDPOINT_URL`).
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
@@ -123,6 +156,16 @@ impl Ecs {
     /// What the next calls of RunTask do in place of what they should.
     pub fn trouble(&self, troubles: impl IntoIterator<Item = Trouble>) {
         self.shared.lock().troubles.extend(troubles);
+    }
+
+    /// From now on these requests get no answer; replaces what was cut off before.
+    pub fn cut(&self, cuts: impl IntoIterator<Item = Cut>) {
+        self.shared.lock().cuts = cuts.into_iter().collect();
+    }
+
+    /// How many requests got no answer because they were cut off.
+    pub fn cut_requests(&self) -> usize {
+        self.shared.lock().cut_requests
     }
 
     /// When RunTask was called, whatever came of it.
@@ -171,29 +214,27 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn cluster_arn(&self) -> String {
-        format!("arn:aws:ecs:{}:000000000000:cluster/{}", self.region, self.cluster)
-    }
-
-    fn definition(&self, name: &str) -> Result<&Definition, Refused> {
-        let family = name.rsplit('/').next().unwrap_or(name).split(':').next().unwrap_or(name);
-        let found = self.definitions.iter().find(|definition| definition.family == family);
-        found.ok_or_else(|| Refused::client("TaskDefinition not found."))
-    }
-
-    fn run_task(&self, body: &Value) -> Result<(Value, bool), Refused> {
-        let request = RunTask::read(body)?;
+    fn is_cut(&self, headers: &HeaderMap, uri: &Uri, body: &[u8]) -> bool {
         let mut state = self.lock();
-        state.calls.push(Instant::now());
-        if !request.cluster.ends_with(&self.cluster) {
-            return Err(Refused::new("ClusterNotFoundException", "Cluster not found."));
-        }
-        let definition = self.definition(&request.task_definition)?;
-        request.fits(definition)?;
+        let is_cut = state.cuts.iter().any(|cut| cut.covers(headers, uri, body));
+        state.cut_requests += usize::from(is_cut);
+        is_cut
+    }
+
+    fn cluster_arn(&self, cluster: &str) -> String {
+        format!("arn:aws:ecs:{}:000000000000:cluster/{}", self.region, short(cluster))
+    }
+
+    async fn run_task(&self, body: &Value) -> Result<(Value, Reply), Refused> {
+        let request = RunTask::read(body)?;
+        self.lock().calls.push(Instant::now());
+        let definition = self.registry.definition(&request.cluster, &request.task_definition).await?;
+        request.fits(&definition)?;
+        let mut state = self.lock();
         if let Some((before, arn)) = request.client_token.as_ref().and_then(|token| state.tokens.get(token)) {
             return if *before == request {
                 let same = state.tasks.iter().find(|task| task.arn == *arn).map(|task| task.described(self));
-                Ok((json!({ "tasks": [same], "failures": [] }), true))
+                Ok((json!({ "tasks": [same], "failures": [] }), Reply::Sent))
             } else {
                 Err(Refused::new("ConflictException", "The client token was used with other parameters."))
             };
@@ -204,18 +245,21 @@ impl Shared {
                 return Err(Refused::new("ThrottlingException", "Rate exceeded"));
             }
             Some(Trouble::NoCapacity) => {
-                let failure = json!({ "reason": "Capacity is unavailable at this time.", "arn": self.cluster_arn() });
-                return Ok((json!({ "tasks": [], "failures": [failure] }), true));
+                let arn = self.cluster_arn(&request.cluster);
+                let failure = json!({ "reason": "Capacity is unavailable at this time.", "arn": arn });
+                return Ok((json!({ "tasks": [], "failures": [failure] }), Reply::Sent));
             }
+            Some(Trouble::Hang) => return Ok((Value::Null, Reply::Never)),
             _ => {}
         }
-        let task = Task::new(self, &request, definition, trouble);
+        let task = Task::new(self, &request, &definition, trouble);
         if let Some(token) = &request.client_token {
             state.tokens.insert(token.clone(), (request.clone(), task.arn.clone()));
         }
         let described = task.described(self);
         state.tasks.push(task);
-        Ok((json!({ "tasks": [described], "failures": [] }), trouble != Some(Trouble::LoseReply)))
+        let reply = if trouble == Some(Trouble::LoseReply) { Reply::Lost } else { Reply::Sent };
+        Ok((json!({ "tasks": [described], "failures": [] }), reply))
     }
 
     fn list_tasks(&self, body: &Value) -> Value {
@@ -263,20 +307,36 @@ impl Shared {
     }
 }
 
-async fn act(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
+/// What becomes of an answer.
+enum Reply {
+    Sent,
+    Lost,
+    Never,
+}
+
+async fn act(State(shared): State<Arc<Shared>>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
+    if shared.is_cut(&headers, &uri, &body) {
+        return lost();
+    }
     let target = headers.get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let action = target.strip_prefix("AmazonEC2ContainerServiceV20141113.").unwrap_or(target);
-    let body: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let action = target.strip_prefix(behind::TARGET).unwrap_or_default();
+    let asked: Value = if action.is_empty() { Value::Null } else { serde_json::from_slice(&body).unwrap_or_default() };
     let answer = match action {
-        "RunTask" => match shared.run_task(&body) {
-            Ok((answer, true)) => Ok(answer),
-            Ok((_, false)) => return lost(),
+        "RunTask" => match shared.run_task(&asked).await {
+            Ok((answer, Reply::Sent)) => Ok(answer),
+            Ok((_, Reply::Lost)) => return lost(),
+            Ok((_, Reply::Never)) => return std::future::pending().await,
             Err(refused) => Err(refused),
         },
-        "ListTasks" => Ok(shared.list_tasks(&body)),
-        "DescribeTasks" => Ok(shared.describe_tasks(&body)),
-        "StopTask" => shared.stop_task(&body),
-        other => Err(Refused::new("UnknownOperationException", &format!("{other:?} is not known here"))),
+        "ListTasks" => Ok(shared.list_tasks(&asked)),
+        "DescribeTasks" => Ok(shared.describe_tasks(&asked)),
+        "StopTask" => shared.stop_task(&asked),
+        other => match &shared.registry {
+            Registry::Registered(registered) => return registered.behind.pass(method, &uri, headers, body).await,
+            Registry::Own { .. } => {
+                Err(Refused::new("UnknownOperationException", &format!("{other:?} is not known here")))
+            }
+        },
     };
     let (status, answer) = match answer {
         Ok(answer) => (StatusCode::OK, answer),
@@ -300,14 +360,6 @@ async fn metadata(
     let Some(task) = state.tasks.iter().find(|task| task.is(&id)) else {
         return StatusCode::NOT_FOUND.into_response();
     };
-    let body = json!({ "Cluster": shared.cluster_arn(), "TaskARN": task.arn, "Family": task.family });
+    let body = json!({ "Cluster": shared.cluster_arn(&task.cluster), "TaskARN": task.arn, "Family": task.family });
     ([("content-type", "application/json")], body.to_string()).into_response()
-}
-
-/// Where `program` is, for who puts a definition together.
-///
-/// # Errors
-/// When there is no such file.
-pub fn program(path: &std::path::Path) -> Result<PathBuf> {
-    path.canonicalize().with_context(|| format!("no program at {}", path.display()))
 }

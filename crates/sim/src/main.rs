@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use sim::aws::Programs;
 use sim::demo::{self, Asked};
 use sim::stack::Binaries;
 use tokio::signal::unix::{SignalKind, signal};
@@ -33,6 +34,9 @@ struct Demo {
     /// Where call folders, dead letters and logs go, a directory for each run.
     #[arg(long, default_value = ".demo/calls")]
     calls: PathBuf,
+    /// Deploy template.yaml to the AWS emulator and send the messages to its queue.
+    #[arg(long)]
+    stack: bool,
     /// End when the process that started us does, even if it is killed.
     #[arg(long)]
     end_with_parent: bool,
@@ -63,6 +67,7 @@ async fn run(asked: Demo) -> anyhow::Result<bool> {
         examples: asked.examples,
         calls: asked.calls,
         binaries: Binaries::find(environment)?,
+        cloud: if asked.stack { Some(Programs::find(environment)?) } else { None },
         colours: std::io::stdout().is_terminal() && environment("NO_COLOR").is_none_or(|set| set.is_empty()),
     };
     let ended = tokio::select! {

@@ -2,7 +2,6 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -18,13 +17,7 @@ const SOON: Duration = Duration::from_secs(10);
 
 /// Its one container says its command and ends, or sleeps for a minute.
 async fn ecs(logs: &Path, program: &str) -> Ecs {
-    let definition = |family: &str, program: &str| Definition {
-        family: family.to_owned(),
-        container: "bridge".to_owned(),
-        program: program.into(),
-        environment: BTreeMap::new(),
-    };
-    Ecs::start("calls", vec![definition("bridge", program)], logs.to_owned()).await.unwrap()
+    Ecs::start("calls", vec![Definition::new("bridge", "bridge", program)], logs.to_owned()).await.unwrap()
 }
 
 fn client(ecs: &Ecs) -> Client {

@@ -1,9 +1,11 @@
 //! The router: SQS → country profile → one Fargate task a call.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::anyhow;
 use aws_config::BehaviorVersion;
+use aws_config::retry::RetryConfig;
 use aws_lambda_events::sqs::SqsEvent;
 use cloud::call_folder::CallFolders;
 use cloud::launch::{Launcher, Pace};
@@ -13,6 +15,8 @@ use lambda_runtime::{LambdaEvent, service_fn};
 use lambdas::router::Router;
 use lambdas::settings::Settings;
 use telemetry::metrics::Stage;
+use tokio::runtime::Handle;
+use tokio::sync::OnceCell;
 
 /// Longer than this a message does not wait for its turn to be launched; it comes again instead.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
@@ -22,18 +26,31 @@ const LONGEST_WAIT: Duration = Duration::from_secs(10);
 async fn main() -> Result<(), lambda_runtime::Error> {
     telemetry::init(telemetry::Format::Json, false);
     let settings = Settings::read(|name| std::env::var(name).ok()).map_err(|problems| anyhow!(problems))?;
+    let router = Arc::new(OnceCell::new());
+    // Most of a cold start is reading certificates: that is done while the first messages are asked for.
+    let (cell, known) = (router.clone(), settings.clone());
+    tokio::task::spawn_blocking(move || Handle::current().block_on(cell.get_or_try_init(|| build(&known))).map(drop));
+    let handler = |event: LambdaEvent<SqsEvent>| async {
+        let router: &Router = router.get_or_try_init(|| build(&settings)).await?;
+        Ok::<_, lambda_runtime::Error>(router.handle(event.payload).await)
+    };
+    lambda_runtime::run(service_fn(handler)).await
+}
+
+async fn build(settings: &Settings) -> anyhow::Result<Router> {
     let aws = aws_config::load_defaults(BehaviorVersion::latest()).await;
     let sqs = aws_sdk_sqs::Client::new(&aws);
+    // The SDK's own tries would not keep the pace; the message comes again anyway.
+    let ecs = aws_sdk_ecs::config::Builder::from(&aws).retry_config(RetryConfig::disabled()).build();
     let pace = Pace::new(settings.run_tasks_per_second, LONGEST_WAIT);
-    let router = Router {
+    Ok(Router {
         folders: CallFolders::in_bucket(&settings.bucket)?,
         profiles: StoredProfiles::new(aws_sdk_ssm::Client::new(&aws), &settings.stage),
-        launcher: Launcher::new(aws_sdk_ecs::Client::new(&aws), settings.task, pace),
-        dead_letters: Queue::new(sqs.clone(), settings.dead_letter_queue_url),
-        call_history: settings.call_history_queue_url.map(|url| Queue::new(sqs, url)),
+        launcher: Launcher::new(aws_sdk_ecs::Client::from_conf(ecs), settings.task.clone(), pace),
+        queue: Queue::new(sqs.clone(), &settings.trigger_call_queue_url),
+        dead_letters: Queue::new(sqs.clone(), &settings.dead_letter_queue_url),
+        call_history: settings.call_history_queue_url.as_ref().map(|url| Queue::new(sqs, url)),
         policy: settings.policy,
         stage: Stage::new(&settings.stage),
-    };
-    let handler = |event: LambdaEvent<SqsEvent>| async { Ok::<_, lambda_runtime::Error>(router.handle(event.payload).await) };
-    lambda_runtime::run(service_fn(handler)).await
+    })
 }

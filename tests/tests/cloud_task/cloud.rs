@@ -77,8 +77,9 @@ fn emulator() -> Option<PathBuf> {
 pub fn in_the_cloud(agent: ultravox::Script, tell: impl AsyncFnOnce(Cloud<'_>) -> Result<()>) {
     let Some(program) = emulator() else { return };
     story(async |scene| {
-        let emulator = AwsEmulator::start(&program, scene.dir()).await?;
-        let aws = emulator.url().to_owned();
+        let port = stack::free_tcp_port()?;
+        let aws = format!("http://127.0.0.1:{port}");
+        let emulator = AwsEmulator::start(&program, scene.dir(), port, &aws).await?;
         let cloud = Cloud::around(scene, emulator, aws, agent).await?;
         cloud.create_bucket().await?;
         tell(cloud).await

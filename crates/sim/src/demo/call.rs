@@ -1,6 +1,5 @@
 //! One call while it lives: what its task says, line by line, and what is there at the end.
 
-use std::process::ExitStatus;
 use std::sync::mpsc::TryRecvError;
 use std::time::Duration;
 
@@ -26,7 +25,8 @@ const LONGEST: Duration = Duration::from_secs(120);
 pub(super) struct Finished {
     pub attempt: AttemptId,
     pub plan: CallPlan,
-    pub exit: ExitStatus,
+    /// Its task's exit code.
+    pub exit: i32,
     /// What the call folder says.
     pub outcome: Option<Outcome>,
     /// What the phone says, and what it heard.
@@ -38,7 +38,7 @@ pub(super) struct Finished {
 
 /// Shows what the task says until it ends, then gathers what all sides have.
 pub(super) async fn watch(
-    mut task: Task,
+    task: Task,
     stack: &Stack,
     agent: &Ultravox,
     folders: &CallFolders,
@@ -49,7 +49,7 @@ pub(super) async fn watch(
         match task.lines.try_recv() {
             Ok(line) => show(&line, screen),
             // Its output ends with it.
-            Err(TryRecvError::Disconnected) => break task.process.exit(Duration::from_secs(5)).await?,
+            Err(TryRecvError::Disconnected) => break task.ended.code().await?,
             Err(TryRecvError::Empty) if Instant::now() >= deadline => bail!("the call does not end"),
             Err(TryRecvError::Empty) => tokio::time::sleep(Duration::from_millis(5)).await,
         }
@@ -86,6 +86,10 @@ fn show(line: &str, screen: &mut Screen) {
     let Ok(Value::Object(fields)) = serde_json::from_str(line) else {
         return screen.line("bridge-task", Tone::Dim, "", line);
     };
+    // A metric is for machines.
+    if fields.contains_key("_aws") {
+        return;
+    }
     let field = |name: &str| fields.get(name).and_then(Value::as_str).unwrap_or_default();
     let tone = match (field("level"), field("fact")) {
         ("ERROR", _) => Tone::Bad,

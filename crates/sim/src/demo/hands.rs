@@ -4,6 +4,7 @@ use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::Path;
 use std::sync::{Arc, mpsc};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use calls::fact::Fact;
@@ -14,25 +15,50 @@ use calls::secret::Secret;
 use cloud::call_folder::{CallFolders, Signature};
 use cloud::profiles::from_directory;
 use jiff::Timestamp;
+use tokio::task::JoinHandle;
 
 use super::cast::{self, Part};
 use super::screen::{Screen, Tone};
 use crate::stack::{Child, Output, Stack};
 
 /// Where a message's way ended.
-pub(super) struct Routed {
-    pub verdict: Verdict,
-    /// The task that was started for it.
-    pub task: Option<Task>,
+pub(super) enum Routed {
+    /// With a task.
+    Called(Task),
+    /// With the dead letters.
+    Refused,
+    /// Elsewhere, which no example does.
+    Otherwise(String),
 }
 
 /// A started `bridge-task job`.
 pub(super) struct Task {
-    pub process: Child,
-    /// What it logs, line by line.
+    pub ended: Ended,
+    /// What it logs, line by line, until it ends.
     pub lines: mpsc::Receiver<String>,
     pub attempt: AttemptId,
     pub plan: CallPlan,
+}
+
+/// How one learns of its end.
+pub(super) enum Ended {
+    /// It is a process of ours.
+    Process(Child),
+    /// It is a task of ECS, and this waits for it.
+    Task(JoinHandle<Result<i32>>),
+}
+
+impl Ended {
+    /// The exit code, once the last line has come.
+    pub(super) async fn code(self) -> Result<i32> {
+        match self {
+            Self::Process(mut process) => {
+                let status = process.exit(Duration::from_secs(5)).await?;
+                Ok(status.code().unwrap_or(-1))
+            }
+            Self::Task(waiting) => waiting.await?,
+        }
+    }
 }
 
 pub(super) struct Hands<'a> {
@@ -63,14 +89,20 @@ impl<'a> Hands<'a> {
     }
 
     /// Takes one delivery all its way.
-    pub(super) async fn route(&mut self, delivery: Delivery) -> Result<Routed> {
+    pub(super) async fn route(mut self, delivery: Delivery) -> Result<Routed> {
         self.body.clone_from(&delivery.body);
         let mut routing = Routing::new(delivery, Policy::default(), Timestamp::now());
         loop {
             let effect = routing.poll_effect().context("routing stopped without a verdict")?;
             match effect {
                 Effect::Record(fact) => self.show(&fact),
-                Effect::Finish(verdict) => return Ok(Routed { verdict, task: self.task.take() }),
+                Effect::Finish(verdict) => {
+                    return Ok(match (verdict, self.task.take()) {
+                        (Verdict::Done, Some(task)) => Routed::Called(task),
+                        (Verdict::Refused(_), _) => Routed::Refused,
+                        (verdict, _) => Routed::Otherwise(format!("{verdict:?}")),
+                    });
+                }
                 effect => {
                     let answer = self.perform(effect).await;
                     routing.handle(answer);
@@ -127,7 +159,7 @@ impl<'a> Hands<'a> {
                 ],
                 Output::Lines(sender),
             )?;
-        self.task = Some(Task { process, lines, attempt, plan });
+        self.task = Some(Task { ended: Ended::Process(process), lines, attempt, plan });
         Ok(name)
     }
 
@@ -156,8 +188,13 @@ impl<'a> Hands<'a> {
     }
 
     fn show(&mut self, fact: &Fact) {
-        let line = telemetry::line(fact, true);
-        let tone = if line.level <= tracing::Level::WARN { Tone::Warning } else { Tone::Plain };
-        self.screen.line("router", tone, line.title, &line.detail);
+        show_routed(fact, self.screen);
     }
+}
+
+/// What the router says of a message.
+pub(super) fn show_routed(fact: &Fact, screen: &mut Screen) {
+    let line = telemetry::line(fact, true);
+    let tone = if line.level <= tracing::Level::WARN { Tone::Warning } else { Tone::Plain };
+    screen.line("router", tone, line.title, &line.detail);
 }

@@ -38,7 +38,7 @@ fn conversation(call: &Finished) -> Checks {
     let agent_end = call.agent.as_ref().and_then(|agent| agent.end_reason);
     let (goodbye, last_words) = (goodbye_seconds(), last_words_seconds(call));
     vec![
-        (call.exit.success(), "bridge-task ended with exit code 0".into()),
+        (call.exit == 0, "bridge-task ended with exit code 0".into()),
         (call.phone.len() == 1, format!("the phone rang {}", times(call.phone.len()))),
         (outcome.outcome == OutcomeKind::Answered, "the call folder says: answered".into()),
         (heard > 6.0, format!("the phone heard {heard:.1} s of the agent")),
@@ -74,7 +74,7 @@ fn busy(call: &Finished) -> Checks {
     );
     let is_busy = outcome.outcome == OutcomeKind::NotAnswered && outcome.reason.as_deref() == Some("busy");
     vec![
-        (call.exit.success(), "bridge-task ended with exit code 0".into()),
+        (call.exit == 0, "bridge-task ended with exit code 0".into()),
         (call.phone.len() == 1, format!("the phone was dialed {}", times(call.phone.len()))),
         (is_busy && outcome.sip_status == Some(486), says),
         (!outcome.retryable, "it is not tried again: redialing belongs to the campaign".into()),

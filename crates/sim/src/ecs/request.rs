@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::Definition;
+use super::registry::Definition;
 
 /// The longest `overrides`, in characters of its JSON.
 const LONGEST_OVERRIDES: usize = 8192;

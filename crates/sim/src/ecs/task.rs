@@ -8,22 +8,23 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::registry::{Definition, short};
 use super::request::RunTask;
-use super::{Definition, Shared, Trouble};
+use super::{Shared, Trouble};
 use crate::stack::{Child, Output};
-
-/// SIGTERM to SIGKILL, as a task definition's `stopTimeout` says; Fargate allows up to 120 s.
-const STOP_TIMEOUT: Duration = Duration::from_secs(120);
 
 pub(super) struct Task {
     pub(super) arn: String,
+    /// The definition's, with its revision where there is one.
     pub(super) family: String,
+    pub(super) cluster: String,
     pub(super) started_by: Option<String>,
     container: String,
     capacity_provider: Option<String>,
     created_at: Timestamp,
     started_at: Option<Timestamp>,
     state: State,
+    stop_timeout: Duration,
     /// Why it was told to stop.
     stopping: Option<(String, Instant)>,
 }
@@ -52,13 +53,15 @@ impl Task {
             State::Pending { command: command(shared, request, definition, &id), at: Instant::now() + delay }
         };
         Self {
-            arn: format!("arn:aws:ecs:{}:000000000000:task/{}/{id}", shared.region, shared.cluster),
+            arn: format!("arn:aws:ecs:{}:000000000000:task/{}/{id}", shared.region, short(&request.cluster)),
             family: definition.family.clone(),
+            cluster: request.cluster.clone(),
             started_by: request.started_by.clone(),
             container: definition.container.clone(),
             capacity_provider: request.capacity_provider.clone(),
             created_at: Timestamp::now(),
             started_at: None,
+            stop_timeout: definition.stop_timeout,
             state,
             stopping: None,
         }
@@ -80,7 +83,7 @@ impl Task {
     /// SIGTERM now, SIGKILL when the stop timeout is over.
     pub(super) fn stop(&mut self, reason: &str) {
         if self.stopping.is_none() && !matches!(self.state, State::Stopped { .. }) {
-            self.stopping = Some((reason.to_owned(), Instant::now() + STOP_TIMEOUT));
+            self.stopping = Some((reason.to_owned(), Instant::now() + self.stop_timeout));
             if let State::Running(child) = &mut self.state {
                 child.signal(Signal::TERM);
             }
@@ -141,13 +144,13 @@ impl Task {
         let mut container = json!({ "name": self.container, "lastStatus": last });
         let mut task = json!({
             "taskArn": self.arn,
-            "clusterArn": shared.cluster_arn(),
-            "taskDefinitionArn": format!("arn:aws:ecs:{}:000000000000:task-definition/{}:1", shared.region, self.family),
+            "clusterArn": shared.cluster_arn(&self.cluster),
+            "taskDefinitionArn": format!("arn:aws:ecs:{}:000000000000:task-definition/{}", shared.region, self.family),
             "lastStatus": last,
             "desiredStatus": self.desired_status(),
             "createdAt": seconds(self.created_at),
             "launchType": "FARGATE",
-            "group": format!("family:{}", self.family),
+            "group": format!("family:{}", self.family.split(':').next().unwrap_or_default()),
         });
         for (name, value) in [("startedBy", &self.started_by), ("capacityProviderName", &self.capacity_provider)] {
             if let Some(value) = value {
@@ -202,8 +205,9 @@ fn command(shared: &Shared, request: &RunTask, definition: &Definition, id: &str
     let mut command = Command::new(&definition.program);
     command.env_clear().envs(&definition.environment);
     command.env("ECS_CONTAINER_METADATA_URI_V4", format!("http://{}/metadata/{id}", shared.address));
-    for (_, words, environment) in &request.overrides {
-        command.args(words.iter().flatten());
+    let overridden = request.overrides.iter().find_map(|(_, words, _)| words.as_ref());
+    command.args(overridden.unwrap_or(&definition.command));
+    for (_, _, environment) in &request.overrides {
         command.envs(environment.iter().map(|(name, value)| (name, value)));
     }
     command

@@ -1,0 +1,359 @@
+//! The deployed gateway: our template on the AWS emulator, the real router function behind the real event source
+//! mapping, and real `bridge-task` processes that the ECS stand-in starts from the registered task definition.
+//!
+//! Addresses, names and the stage come from the stack's outputs, never from a test.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use aws_sdk_sqs::types::{Message, QueueAttributeName};
+use calls::ids::{AttemptId, CallKey};
+use calls::outcome::Outcome;
+use calls::secret::Secret;
+use cloud::call_folder::{CallFolders, draw_nonce};
+use serde_json::{Value, json};
+use sim::aws::{Deployment, Programs};
+use sim::stack::{Binaries, CALLER_ID, Call, Script, Stack, StackConfig};
+use sim::ultravox::Ultravox;
+use tokio::sync::{OnceCell, RwLock};
+use tokio::time::Instant;
+
+use crate::arrange::fresh_number;
+use crate::{agent, stage};
+
+/// Longer than anything here takes on a busy machine; a message that failed comes again within it.
+const PATIENCE: Duration = Duration::from_secs(60);
+const GLANCE: Duration = Duration::from_millis(50);
+
+/// A deployed gateway, LiveKit, a phone, and the agent's vendor.
+pub struct Cloud {
+    /// The stack on the emulator.
+    pub deployment: Deployment,
+    /// LiveKit and the phone.
+    pub stack: Stack,
+    /// The agent's vendor: its agent says one line of a second and a half, and stays.
+    pub vendor: Ultravox,
+    /// The call folders.
+    pub folders: CallFolders,
+    sqs: aws_sdk_sqs::Client,
+    secrets: Value,
+    /// What upstream is told of calls.
+    history: String,
+    at_once: RwLock<()>,
+}
+
+/// Tells a story in the cloud that all of them share, beside others.
+///
+/// # Panics
+/// When the story fails. Without the programs it is skipped, which is said aloud, and is a failure where `CI=true`.
+pub fn in_the_cloud(tell: impl AsyncFnOnce(&Cloud) -> Result<()>) {
+    told(async |cloud| {
+        let _beside_others = cloud.at_once.read().await;
+        tell(cloud).await
+    });
+}
+
+/// Tells a story alone: it breaks something for a while.
+///
+/// # Panics
+/// As [`in_the_cloud`].
+pub fn alone_in_the_cloud(tell: impl AsyncFnOnce(&Cloud) -> Result<()>) {
+    told(async |cloud| {
+        let _alone = cloud.at_once.write().await;
+        let told = tell(cloud).await;
+        cloud.deployment.ecs.cut([]);
+        told
+    });
+}
+
+fn told(tell: impl AsyncFnOnce(&Cloud) -> Result<()>) {
+    static SHARED: OnceCell<Arc<Cloud>> = OnceCell::const_new();
+    with_programs(async |programs, binaries, dir| {
+        let dir = dir.parent().unwrap_or(&dir).join("cloud");
+        let cloud = SHARED.get_or_try_init(|| Cloud::start(programs, &binaries, &dir, &[])).await?;
+        tell(cloud).await
+    });
+}
+
+/// Tells a story in a cloud of its own, deployed with these parameters besides those that all need.
+///
+/// # Panics
+/// As [`in_the_cloud`].
+pub fn in_a_cloud_apart(parameters: &[(&str, &str)], tell: impl AsyncFnOnce(&Cloud) -> Result<()>) {
+    with_programs(async |programs, binaries, dir| {
+        let cloud = Cloud::start(programs, &binaries, &dir.join("cloud"), parameters).await?;
+        tell(&cloud).await
+    });
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test's settings come from the environment")]
+fn with_programs(tell: impl AsyncFnOnce(Programs, Binaries, std::path::PathBuf) -> Result<()>) {
+    match Programs::find(|name| std::env::var(name).ok()) {
+        Ok(programs) => stage::run(async |binaries, dir| tell(programs, binaries, dir).await),
+        Err(missing) => stage::skip(&missing),
+    }
+}
+
+impl Cloud {
+    async fn start(
+        programs: Programs,
+        binaries: &Binaries,
+        dir: &Path,
+        parameters: &[(&str, &str)],
+    ) -> Result<Arc<Self>> {
+        let stack_dir = Some(dir.join("stack"));
+        let stack = Stack::start(binaries, StackConfig { dir: stack_dir, ..StackConfig::default() }).await?;
+        let key = Secret::new(draw_nonce().0);
+        let script = agent::who_says([agent::line(1500)]);
+        let script = sim::ultravox::Script { api_key: Some(key.expose().to_owned()), ..script };
+        let vendor = Ultravox::start(([127, 0, 0, 1], 0).into(), script).await?;
+        let deployment = Deployment::start(programs, &binaries.bridge_task, dir, &[]).await?;
+        let sqs = deployment.sqs();
+        // Upstream's queue is upstream's; nobody of ours makes it.
+        let history = sqs.create_queue().queue_name("call-history").send().await?.queue_url.context("no URL")?;
+        deployment.deploy(&with_defaults(parameters, &history)).await?;
+        let folders = deployment.call_folders().await?;
+        let (livekit_key, livekit_secret) = stack.livekit().credentials();
+        let secrets = json!({ "livekitApiKey": livekit_key, "livekitApiSecret": livekit_secret.expose() });
+        let at_once = RwLock::default();
+        let cloud = Self { deployment, stack, vendor, folders, sqs, secrets, history, at_once };
+        cloud.add_country("BR", &["+55"]).await?;
+        cloud.deployment.put_secret("ultravox", &json!({ "apiKey": key.expose() })).await?;
+        Ok(Arc::new(cloud))
+    }
+
+    /// Deploys again with these parameters besides those that all need, and returns what SAM said.
+    pub async fn deploy(&self, parameters: &[(&str, &str)]) -> Result<String> {
+        self.deployment.deploy(&with_defaults(parameters, &self.history)).await
+    }
+
+    /// Puts a country's profile and secrets where operators put them.
+    pub async fn add_country(&self, country: &str, prefixes: &[&str]) -> Result<()> {
+        let profile = json!({
+            "v": 1, "country": country, "prefixes": prefixes, "provider": "local",
+            "livekit": { "url": self.stack.livekit().url(), "trunkId": self.stack.trunk_id(), "callerId": CALLER_ID },
+            "dial": { "ringSeconds": 20, "maxCallSeconds": 60 },
+            "agent": {
+                "voice": "test-voice", "languageHint": "pt-BR", "greetingDelaySeconds": 20,
+                "callsUrl": self.vendor.calls_url(),
+            },
+            "record": true,
+        });
+        self.deployment.put_secret(country, &self.secrets).await?;
+        self.deployment.put_profile(country, &profile).await
+    }
+
+    async fn output(&self, name: &str) -> Result<String> {
+        self.deployment.output(name).await
+    }
+
+    /// A call to a person who does this, not yet sent.
+    pub async fn call_to(&self, person: Script) -> Result<Sent<'_>> {
+        let number = fresh_number();
+        self.stack.phone()?.script(&number, &person).await?;
+        Ok(Sent::new(self, &number))
+    }
+
+    /// A call to any number, not yet sent.
+    pub fn call_to_number(&self, number: &str) -> Sent<'_> {
+        Sent::new(self, number)
+    }
+
+    /// Sends what one wants and returns the id that the queue gave it.
+    pub async fn send(&self, body: &str) -> Result<String> {
+        let url = self.output("TriggerCallQueueUrl").await?;
+        let sent = self.sqs.send_message().queue_url(url).message_body(body).send().await?;
+        sent.message_id.context("no id")
+    }
+
+    /// Sends up to ten at once.
+    pub async fn send_together(&self, bodies: &[String]) -> Result<()> {
+        let url = self.output("TriggerCallQueueUrl").await?;
+        let entry = |(nth, body): (usize, &String)| {
+            let entry = aws_sdk_sqs::types::SendMessageBatchRequestEntry::builder();
+            entry.id(nth.to_string()).message_body(body).build()
+        };
+        let entries: Result<Vec<_>, _> = bodies.iter().enumerate().map(entry).collect();
+        let sent = self.sqs.send_message_batch().queue_url(url).set_entries(Some(entries?)).send().await?;
+        ensure!(sent.failed().is_empty(), "{:?}", sent.failed());
+        Ok(())
+    }
+
+    /// How long a message stays hidden while nobody says more, from now on.
+    pub async fn hide_messages_for(&self, seconds: u32) -> Result<()> {
+        let url = self.output("TriggerCallQueueUrl").await?;
+        let set = self.sqs.set_queue_attributes().queue_url(url);
+        set.attributes(QueueAttributeName::VisibilityTimeout, seconds.to_string()).send().await?;
+        Ok(())
+    }
+
+    /// What the dead-letter queue is called.
+    pub async fn dead_letter_queue_name(&self) -> Result<String> {
+        let url = self.output("DeadLetterQueueUrl").await?;
+        Ok(url.rsplit('/').next().unwrap_or_default().to_owned())
+    }
+
+    /// Waits until so many dead letters of these bodies have come, and takes them.
+    pub async fn dead_letters(&self, bodies: &[&str]) -> Result<Vec<Message>> {
+        self.taken(&self.output("DeadLetterQueueUrl").await?, bodies.len(), |message| {
+            bodies.contains(&message.body().unwrap_or_default())
+        })
+        .await
+    }
+
+    /// Waits until upstream was told so many things about this call, and takes them; oldest first.
+    pub async fn history(&self, call: &Sent<'_>, count: usize) -> Result<Vec<Value>> {
+        let of = |message: &Message| -> Option<Value> {
+            let event: Value = serde_json::from_str(message.body()?).ok()?;
+            (event["metadata"]["callId"] == call.id).then_some(event)
+        };
+        let told = self.taken(&self.history, count, |message| of(message).is_some()).await?;
+        let mut events: Vec<Value> = told.iter().filter_map(of).collect();
+        events.sort_by_key(|event| event["createdAt"].as_str().unwrap_or_default().to_owned());
+        Ok(events)
+    }
+
+    /// Takes what is meant; what is others' is there again at once.
+    async fn taken(&self, url: &str, count: usize, is_meant: impl Fn(&Message) -> bool) -> Result<Vec<Message>> {
+        let mut taken: Vec<Message> = Vec::new();
+        let deadline = Instant::now() + PATIENCE;
+        while taken.len() < count {
+            let receive = self.sqs.receive_message().queue_url(url).max_number_of_messages(10).visibility_timeout(1);
+            let received = receive.message_attribute_names("All").wait_time_seconds(1).send().await?;
+            for message in received.messages.unwrap_or_default().into_iter().filter(&is_meant) {
+                let handle = message.receipt_handle.clone().unwrap_or_default();
+                self.sqs.delete_message().queue_url(url).receipt_handle(handle).send().await?;
+                taken.push(message);
+            }
+            ensure!(Instant::now() < deadline, "{} of {count}: {taken:#?}", taken.len());
+        }
+        Ok(taken)
+    }
+
+    /// Waits until the queue holds nothing, neither visible nor in flight.
+    pub async fn queue_is_empty(&self) -> Result<()> {
+        let url = self.output("TriggerCallQueueUrl").await?;
+        wait_for("the queue is empty", PATIENCE, async || {
+            let asked = self.sqs.get_queue_attributes().queue_url(&url).attribute_names(QueueAttributeName::All);
+            let found = asked.send().await?.attributes.unwrap_or_default();
+            let count = |name| found.get(&name).and_then(|count| count.parse().ok()).unwrap_or(0u32);
+            let visible = count(QueueAttributeName::ApproximateNumberOfMessages);
+            Ok((visible + count(QueueAttributeName::ApproximateNumberOfMessagesNotVisible) == 0).then_some(()))
+        })
+        .await
+    }
+
+    /// The tasks that were started for this attempt.
+    pub async fn tasks_of(&self, attempt: &AttemptId) -> Vec<Value> {
+        let mut tasks = self.deployment.ecs.tasks();
+        tasks.retain(|task| task["startedBy"] == attempt.to_string());
+        tasks
+    }
+}
+
+/// A message for upstream's queue, and the call that it becomes.
+pub struct Sent<'a> {
+    cloud: &'a Cloud,
+    /// Upstream's id.
+    pub id: String,
+    /// Who is called.
+    pub number: String,
+    /// The message.
+    pub body: String,
+    /// Its first attempt.
+    pub attempt: AttemptId,
+}
+
+impl<'a> Sent<'a> {
+    fn new(cloud: &'a Cloud, number: &str) -> Self {
+        let id = draw_nonce().0;
+        let body = json!({
+            "messageType": "TRIGGER_CALL",
+            "id": id,
+            "source": "campaigns",
+            "metadata": {
+                "campaignId": "deployed",
+                "phoneNumbers": [{ "number": number }],
+                "subject": { "prompt": { "text": "You confirm an appointment." } },
+            },
+        });
+        let attempt = AttemptId::new(CallKey::from_ids(None, None, &id), 1);
+        Self { cloud, id, number: number.to_owned(), body: body.to_string(), attempt }
+    }
+
+    /// Puts it on the queue.
+    pub async fn send(self) -> Result<Self> {
+        self.cloud.send(&self.body).await?;
+        Ok(self)
+    }
+
+    /// Waits for the attempt's outcome, and that its task has ended.
+    pub async fn outcome(&self) -> Result<Outcome> {
+        let what = format!("{} has an outcome", self.attempt);
+        let outcome = wait_for(&what, PATIENCE, async || Ok(self.cloud.folders.outcome(&self.attempt).await?));
+        let outcome = outcome.await.with_context(|| self.said())?;
+        wait_for("its task has stopped", PATIENCE, async || {
+            let tasks = self.cloud.tasks_of(&self.attempt).await;
+            Ok(tasks.iter().all(|task| task["lastStatus"] == "STOPPED").then_some(()))
+        })
+        .await?;
+        Ok(outcome)
+    }
+
+    /// Whether anything of it was claimed.
+    pub async fn is_claimed(&self) -> Result<bool> {
+        Ok(self.cloud.folders.look(&self.attempt.key).await?.message.is_some())
+    }
+
+    /// Every dial that reached the phone.
+    pub async fn dials(&self) -> Result<Vec<Call>> {
+        self.cloud.stack.phone()?.calls_to(&self.number).await
+    }
+
+    /// One task, one dial, whatever happened on the way.
+    pub async fn rang_once(&self) -> Result<()> {
+        let (tasks, dials) = (self.cloud.tasks_of(&self.attempt).await, self.dials().await?);
+        ensure!(tasks.len() == 1 && dials.len() == 1, "tasks: {tasks:#?}\ndials: {dials:#?}");
+        Ok(())
+    }
+
+    /// What its tasks have logged, for who looks for the reason.
+    fn said(&self) -> String {
+        let attempt = self.attempt.to_string();
+        let logs = std::fs::read_dir(self.cloud.deployment.dir().join("tasks")).into_iter().flatten().flatten();
+        let texts = logs.filter_map(|log| std::fs::read_to_string(log.path()).ok());
+        texts.filter(|text| text.contains(&attempt)).collect()
+    }
+}
+
+/// Looks again and again until there is something.
+pub async fn wait_for<T>(
+    what: &str,
+    within: Duration,
+    mut look: impl AsyncFnMut() -> Result<Option<T>>,
+) -> Result<T> {
+    let deadline = Instant::now() + within;
+    loop {
+        if let Some(found) = look().await? {
+            return Ok(found);
+        }
+        ensure!(Instant::now() < deadline, "not within {within:?}: {what}");
+        tokio::time::sleep(GLANCE).await;
+    }
+}
+
+/// What every deployment is told; a story's own come after.
+fn with_defaults(parameters: &[(&str, &str)], history: &str) -> BTreeMap<String, String> {
+    let defaults = [
+        ("Stage", "test"),
+        ("VpcId", "vpc-1"),
+        ("SubnetIds", "subnet-1,subnet-2"),
+        ("ImageTag", "test"),
+        ("CallHistoryQueueUrl", history),
+        ("RunTasksPerSecond", "20"),
+    ];
+    defaults.iter().chain(parameters).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}

@@ -1,0 +1,36 @@
+//! Deploying again.
+
+use anyhow::ensure;
+use sim::ecs::Trouble;
+use tests::cloud::alone_in_the_cloud;
+use tests::person;
+
+#[test]
+fn a_second_deployment_without_a_change_does_nothing() {
+    alone_in_the_cloud(async |cloud| {
+        let said = cloud.deploy(&[]).await?;
+        ensure!(said.contains("No changes to deploy"), "{said}");
+        Ok(())
+    });
+}
+
+#[test]
+fn an_update_keeps_what_is_in_flight() {
+    alone_in_the_cloud(async |cloud| {
+        // In flight: received, not done, hidden for some seconds.
+        let before = cloud.deployment.ecs.run_task_calls().len();
+        cloud.deployment.ecs.trouble([Trouble::NoCapacity; 2]);
+        let calls = [cloud.call_to(person::busy()).await?.send().await?, cloud.call_to(person::busy()).await?.send().await?];
+        tests::cloud::wait_for("both were tried", std::time::Duration::from_secs(30), async || {
+            Ok((cloud.deployment.ecs.run_task_calls().len() >= before + 2).then_some(()))
+        })
+        .await?;
+        let said = cloud.deploy(&[("MaxAgeSeconds", "86400")]).await?;
+        ensure!(said.contains("Successfully created/updated stack"), "{said}");
+        for call in &calls {
+            call.outcome().await?;
+            call.rang_once().await?;
+        }
+        cloud.deploy(&[]).await.map(drop)
+    });
+}

@@ -1,0 +1,7 @@
+//! Stories of the deployed gateway: our template on the AWS emulator, the real router, real tasks, the real
+//! livekit-server, and people on the phone.
+
+mod calls;
+mod deploys;
+mod messages;
+mod trouble;

@@ -1,0 +1,133 @@
+//! Something of AWS does not work for a while. Nothing is lost, and nobody is called twice.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use calls::outcome::OutcomeKind;
+use sim::ecs::{Cut, Trouble};
+use tests::cloud::{Cloud, Sent, alone_in_the_cloud, wait_for};
+use tests::person;
+
+/// It was called as it should have been, once.
+async fn is_called_after_all(call: &Sent<'_>) -> Result<()> {
+    let outcome = call.outcome().await?;
+    ensure!(outcome.outcome == OutcomeKind::NotAnswered && outcome.reason.as_deref() == Some("busy"), "{outcome:#?}");
+    call.rang_once().await
+}
+
+/// RunTask was called so often since there were `before` calls of it.
+async fn run_task_is_called(cloud: &Cloud, before: usize, times: usize) -> Result<()> {
+    wait_for("RunTask is called", Duration::from_secs(30), async || {
+        Ok((cloud.deployment.ecs.run_task_calls().len() >= before + times).then_some(()))
+    })
+    .await
+}
+
+#[test]
+fn run_task_is_throttled_for_a_while() {
+    alone_in_the_cloud(async |cloud| {
+        cloud.deployment.ecs.trouble([Trouble::Throttle; 2]);
+        let call = cloud.call_to(person::busy()).await?.send().await?;
+        is_called_after_all(&call).await
+    });
+}
+
+#[test]
+fn there_is_no_capacity_for_a_moment() {
+    alone_in_the_cloud(async |cloud| {
+        cloud.deployment.ecs.trouble([Trouble::NoCapacity]);
+        let call = cloud.call_to(person::busy()).await?.send().await?;
+        is_called_after_all(&call).await
+    });
+}
+
+#[test]
+fn the_reply_to_run_task_is_lost() {
+    alone_in_the_cloud(async |cloud| {
+        let before = cloud.deployment.ecs.run_task_calls().len();
+        cloud.deployment.ecs.trouble([Trouble::LoseReply]);
+        let call = cloud.call_to(person::busy()).await?.send().await?;
+        is_called_after_all(&call).await?;
+        cloud.queue_is_empty().await?;
+        // The message came again: the call was over by then, or the same token gave the same task.
+        let asked = cloud.deployment.ecs.run_task_calls().len() - before;
+        ensure!((1..=2).contains(&asked), "RunTask was called {asked} times");
+        call.rang_once().await
+    });
+}
+
+#[test]
+fn run_task_never_answers() {
+    alone_in_the_cloud(async |cloud| {
+        cloud.deployment.ecs.trouble([Trouble::Hang]);
+        let calls = [cloud.call_to(person::busy()).await?, cloud.call_to(person::busy()).await?];
+        cloud.send_together(&calls.each_ref().map(|call| call.body.clone())).await?;
+        for call in &calls {
+            is_called_after_all(call).await?;
+        }
+        cloud.queue_is_empty().await
+    });
+}
+
+#[test]
+fn the_router_is_killed_between_claim_and_run_task() {
+    alone_in_the_cloud(async |cloud| {
+        let before = cloud.deployment.ecs.run_task_calls().len();
+        // The killed router can put nothing off; the queue's own time counts.
+        cloud.hide_messages_for(5).await?;
+        cloud.deployment.ecs.trouble([Trouble::Hang]);
+        let call = cloud.call_to(person::busy()).await?.send().await?;
+        run_task_is_called(cloud, before, 1).await?;
+        ensure!(call.is_claimed().await?, "RunTask comes after the claim");
+        ensure!(cloud.deployment.kill_functions()? > 0, "no router was running");
+        let called = is_called_after_all(&call).await;
+        cloud.hide_messages_for(180).await?;
+        called
+    });
+}
+
+#[test]
+fn parameters_cannot_be_read() {
+    alone_in_the_cloud(async |cloud| {
+        // A router that has read nothing yet.
+        cloud.deployment.kill_functions()?;
+        cloud.deployment.ecs.cut([Cut { service: "ssm", containing: String::new() }]);
+        let before = cloud.deployment.ecs.cut_requests();
+        let call = cloud.call_to(person::busy()).await?.send().await?;
+        wait_for("the router asks in vain", Duration::from_secs(30), async || {
+            Ok((cloud.deployment.ecs.cut_requests() > before).then_some(()))
+        })
+        .await?;
+        ensure!(!call.is_claimed().await?, "without a profile nothing is claimed");
+        cloud.deployment.ecs.cut([]);
+        is_called_after_all(&call).await
+    });
+}
+
+#[test]
+fn dead_letters_cannot_be_sent() {
+    alone_in_the_cloud(async |cloud| {
+        let body = format!("not json {}", cloud.call_to_number("+5511987654321").id);
+        let name = cloud.dead_letter_queue_name().await?;
+        cloud.deployment.ecs.cut([Cut { service: "sqs", containing: name }]);
+        let before = cloud.deployment.ecs.cut_requests();
+        cloud.send(&body).await?;
+        wait_for("the router cannot send it", Duration::from_secs(30), async || {
+            Ok((cloud.deployment.ecs.cut_requests() > before).then_some(()))
+        })
+        .await?;
+        cloud.deployment.ecs.cut([]);
+        // It stayed on the queue, and is a letter as soon as there can be one.
+        cloud.dead_letters(&[&body]).await?;
+        cloud.queue_is_empty().await
+    });
+}
+
+#[test]
+fn upstream_cannot_be_told() {
+    alone_in_the_cloud(async |cloud| {
+        cloud.deployment.ecs.cut([Cut { service: "sqs", containing: "call-history".to_owned() }]);
+        let call = cloud.call_to(person::busy()).await?.send().await?;
+        is_called_after_all(&call).await
+    });
+}
