@@ -2,9 +2,10 @@
 
 .PHONY: demo test check advisories build deploy build-RouterFunction bench image push clean
 
-# One call on this machine: make demo, or make demo MESSAGE=file.json. No account, no Docker.
+# One call on this machine: make demo, or make demo MESSAGE=file.json. No account, no Docker. With STACK=1 it goes
+# through template.yaml, deployed to an AWS emulator.
 demo:
-	@exec scripts/demo $(if $(MESSAGE),--message '$(MESSAGE)')
+	@exec scripts/demo $(if $(MESSAGE),--message '$(MESSAGE)') $(if $(STACK),--stack)
 
 # Every test there is; ends with one line: N passed, N failed, N skipped.
 test:

@@ -33,3 +33,17 @@ go_programs() {
     scripts/livekit-server >/dev/null
     scripts/phone >/dev/null
 }
+
+# The deployed stack on this machine: the real router, built for Lambda, and the emulator. A release build: minutes.
+stack_programs() {
+    scripts/aws-emulator >/dev/null
+    # In the work tree itself: sam would copy all of it otherwise, with what is in target/.
+    scripts/sam build --build-in-source >&2
+}
+
+stack_environment() {
+    AWS_EMULATOR=$(scripts/aws-emulator)
+    SAM=$root/scripts/sam
+    SAM_TEMPLATE=$root/.aws-sam/build/template.yaml
+    export AWS_EMULATOR SAM SAM_TEMPLATE
+}

@@ -172,7 +172,8 @@ impl<'a> Way<'a> {
     /// The body as it came, our attributes, and upstream told if its message could be read that far.
     async fn bury(&self, letter: &DeadLetter) -> Result<(), String> {
         let (at, version) = (Timestamp::now(), &self.signature.version);
-        let attributes = dead_letter::attributes(letter, self.attributes.clone(), self.body.len(), at, version);
+        let attributes =
+            dead_letter::attributes(letter, self.attributes.clone(), self.body.len(), at, version);
         self.router.dead_letters.send(&self.body, &attributes).await.map_err(|error| error.to_string())?;
         Metrics::of_refusal(at, &self.router.stage, letter.refusal.code).emit();
         if let (Some(history), Some(tracking)) = (&self.router.call_history, &letter.tracking) {

@@ -47,10 +47,12 @@ impl Settings {
                 container: reader.required("TASK_CONTAINER", "the container in it that is told the attempt"),
                 capacity_provider: reader.required("TASK_CAPACITY_PROVIDER", "FARGATE or FARGATE_SPOT"),
                 subnets: reader.list("TASK_SUBNETS", "subnet ids with commas between"),
-                security_groups: reader.list("TASK_SECURITY_GROUPS", "security group ids with commas between"),
+                security_groups: reader
+                    .list("TASK_SECURITY_GROUPS", "security group ids with commas between"),
                 public_ip: reader.required("TASK_PUBLIC_IP", "ENABLED or DISABLED") == "ENABLED",
             },
-            run_tasks_per_second: reader.number("RUN_TASKS_PER_SECOND", 4.0) / reader.number("ROUTER_INSTANCES", 1.0),
+            run_tasks_per_second: reader.number("RUN_TASKS_PER_SECOND", 4.0)
+                / reader.number("ROUTER_INSTANCES", 1.0),
             policy: reader.policy(),
         };
         if reader.problems.is_empty() { Ok(settings) } else { Err(reader.problems.join("\n")) }

@@ -72,7 +72,8 @@ struct Run {
 
 impl Run {
     async fn start(program: &PathBuf) -> Result<Self> {
-        let (listener, aws) = (TcpListener::bind(("127.0.0.1", 0)).await?, TcpListener::bind(("127.0.0.1", 0)).await?);
+        let (listener, aws) =
+            (TcpListener::bind(("127.0.0.1", 0)).await?, TcpListener::bind(("127.0.0.1", 0)).await?);
         let mut command = Command::new(program);
         command.env_clear().envs(ENVIRONMENT.iter().copied());
         command.env("AWS_LAMBDA_RUNTIME_API", listener.local_addr()?.to_string());
@@ -84,10 +85,14 @@ impl Run {
             let (mut socket, _) = listener.accept().await?;
             let mut request = [0; 4096];
             let read = socket.read(&mut request).await?;
-            ensure!(request[..read].starts_with(b"GET /2018-06-01/runtime/invocation/next"), "another request");
+            ensure!(
+                request[..read].starts_with(b"GET /2018-06-01/runtime/invocation/next"),
+                "another request"
+            );
             Ok((socket, start.elapsed()))
         });
-        let (runtime_api, asked) = asked.await.with_context(|| format!("{} asks for nothing", program.display()))??;
+        let (runtime_api, asked) =
+            asked.await.with_context(|| format!("{} asks for nothing", program.display()))??;
         Ok(Self { start, asked_ms: asked.as_secs_f64() * 1000.0, runtime_api, aws, _child: child })
     }
 
@@ -114,7 +119,12 @@ impl Run {
 fn row(name: &str, values: &mut [f64]) -> f64 {
     values.sort_by(f64::total_cmp);
     let median = (values[(values.len() - 1) / 2] + values[values.len() / 2]) / 2.0;
-    println!("| {name} | {median:.1} | {:.1} – {:.1} | {} |", values[0], values[values.len() - 1], values.len());
+    println!(
+        "| {name} | {median:.1} | {:.1} – {:.1} | {} |",
+        values[0],
+        values[values.len() - 1],
+        values.len()
+    );
     median
 }
 

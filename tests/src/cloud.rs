@@ -113,7 +113,8 @@ impl Cloud {
         let deployment = Deployment::start(programs, &binaries.bridge_task, dir, &[]).await?;
         let sqs = deployment.sqs();
         // Upstream's queue is upstream's; nobody of ours makes it.
-        let history = sqs.create_queue().queue_name("call-history").send().await?.queue_url.context("no URL")?;
+        let history =
+            sqs.create_queue().queue_name("call-history").send().await?.queue_url.context("no URL")?;
         deployment.deploy(&with_defaults(parameters, &history)).await?;
         let folders = deployment.call_folders().await?;
         let (livekit_key, livekit_secret) = stack.livekit().credentials();
@@ -217,11 +218,17 @@ impl Cloud {
     }
 
     /// Takes what is meant; what is others' is there again at once.
-    async fn taken(&self, url: &str, count: usize, is_meant: impl Fn(&Message) -> bool) -> Result<Vec<Message>> {
+    async fn taken(
+        &self,
+        url: &str,
+        count: usize,
+        is_meant: impl Fn(&Message) -> bool,
+    ) -> Result<Vec<Message>> {
         let mut taken: Vec<Message> = Vec::new();
         let deadline = Instant::now() + PATIENCE;
         while taken.len() < count {
-            let receive = self.sqs.receive_message().queue_url(url).max_number_of_messages(10).visibility_timeout(1);
+            let receive =
+                self.sqs.receive_message().queue_url(url).max_number_of_messages(10).visibility_timeout(1);
             let received = receive.message_attribute_names("All").wait_time_seconds(1).send().await?;
             for message in received.messages.unwrap_or_default().into_iter().filter(&is_meant) {
                 let handle = message.receipt_handle.clone().unwrap_or_default();
@@ -237,11 +244,13 @@ impl Cloud {
     pub async fn queue_is_empty(&self) -> Result<()> {
         let url = self.output("TriggerCallQueueUrl").await?;
         wait_for("the queue is empty", PATIENCE, async || {
-            let asked = self.sqs.get_queue_attributes().queue_url(&url).attribute_names(QueueAttributeName::All);
+            let asked =
+                self.sqs.get_queue_attributes().queue_url(&url).attribute_names(QueueAttributeName::All);
             let found = asked.send().await?.attributes.unwrap_or_default();
             let count = |name| found.get(&name).and_then(|count| count.parse().ok()).unwrap_or(0u32);
             let visible = count(QueueAttributeName::ApproximateNumberOfMessages);
-            Ok((visible + count(QueueAttributeName::ApproximateNumberOfMessagesNotVisible) == 0).then_some(()))
+            Ok((visible + count(QueueAttributeName::ApproximateNumberOfMessagesNotVisible) == 0)
+                .then_some(()))
         })
         .await
     }
@@ -293,7 +302,8 @@ impl<'a> Sent<'a> {
     /// Waits for the attempt's outcome, and that its task has ended.
     pub async fn outcome(&self) -> Result<Outcome> {
         let what = format!("{} has an outcome", self.attempt);
-        let outcome = wait_for(&what, PATIENCE, async || Ok(self.cloud.folders.outcome(&self.attempt).await?));
+        let outcome =
+            wait_for(&what, PATIENCE, async || Ok(self.cloud.folders.outcome(&self.attempt).await?));
         let outcome = outcome.await.with_context(|| self.said())?;
         wait_for("its task has stopped", PATIENCE, async || {
             let tasks = self.cloud.tasks_of(&self.attempt).await;
@@ -323,7 +333,8 @@ impl<'a> Sent<'a> {
     /// What its tasks have logged, for who looks for the reason.
     fn said(&self) -> String {
         let attempt = self.attempt.to_string();
-        let logs = std::fs::read_dir(self.cloud.deployment.dir().join("tasks")).into_iter().flatten().flatten();
+        let logs =
+            std::fs::read_dir(self.cloud.deployment.dir().join("tasks")).into_iter().flatten().flatten();
         let texts = logs.filter_map(|log| std::fs::read_to_string(log.path()).ok());
         texts.filter(|text| text.contains(&attempt)).collect()
     }

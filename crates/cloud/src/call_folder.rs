@@ -119,7 +119,11 @@ impl CallFolders {
             .with_conditional_put(S3ConditionalPut::ETagMatch)
             // Short: whoever waits for the bucket has a message or a call in hand, and tries again in its own way.
             .with_client_options(options)
-            .with_retry(RetryConfig { max_retries: FEW_RETRIES, retry_timeout: TRY_FOR, ..RetryConfig::default() })
+            .with_retry(RetryConfig {
+                max_retries: FEW_RETRIES,
+                retry_timeout: TRY_FOR,
+                ..RetryConfig::default()
+            })
             .build();
         let failed = |error: object_store::Error| StoreError::Unavailable {
             path: format!("s3://{bucket}"),

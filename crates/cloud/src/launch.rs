@@ -6,8 +6,8 @@ use aws_sdk_ecs::Client;
 use aws_sdk_ecs::error::{DisplayErrorContext, ProvideErrorMetadata as _};
 use aws_sdk_ecs::operation::run_task::RunTaskOutput;
 use aws_sdk_ecs::types::{
-    AssignPublicIp, AwsVpcConfiguration, CapacityProviderStrategyItem, ContainerOverride, NetworkConfiguration,
-    TaskOverride,
+    AssignPublicIp, AwsVpcConfiguration, CapacityProviderStrategyItem, ContainerOverride,
+    NetworkConfiguration, TaskOverride,
 };
 use calls::ids::AttemptId;
 
@@ -59,8 +59,9 @@ impl Launcher {
         let command = ["job", "--attempt", &name].map(str::to_owned).to_vec();
         let container =
             ContainerOverride::builder().name(&self.settings.container).set_command(Some(command)).build();
-        let capacity =
-            CapacityProviderStrategyItem::builder().capacity_provider(&self.settings.capacity_provider).weight(1);
+        let capacity = CapacityProviderStrategyItem::builder()
+            .capacity_provider(&self.settings.capacity_provider)
+            .weight(1);
         let request = self
             .client
             .run_task()
@@ -75,7 +76,9 @@ impl Launcher {
         match request.send().await {
             Ok(output) => started(&output),
             // It was launched before, in other words than now: by a router of another version.
-            Err(error) if error.code() == Some("ConflictException") => Ok(format!("launched before as {name}")),
+            Err(error) if error.code() == Some("ConflictException") => {
+                Ok(format!("launched before as {name}"))
+            }
             Err(error) => Err(format!("RunTask failed: {}", DisplayErrorContext(&error))),
         }
     }
@@ -101,7 +104,8 @@ fn started(output: &RunTaskOutput) -> Result<String, String> {
         .failures()
         .iter()
         .map(|failure| {
-            let (reason, detail) = (failure.reason().unwrap_or("no reason"), failure.detail().unwrap_or_default());
+            let (reason, detail) =
+                (failure.reason().unwrap_or("no reason"), failure.detail().unwrap_or_default());
             format!("{reason} {detail}").trim().to_owned()
         })
         .collect();

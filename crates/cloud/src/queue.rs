@@ -66,7 +66,8 @@ impl Queue {
     /// When the queue does not acknowledge it; the message then comes when the queue's own time is over.
     pub async fn put_off(&self, receipt_handle: &str, delay: Duration) -> Result<(), String> {
         let seconds = i32::try_from(delay.as_secs()).unwrap_or(LONGEST_PUT_OFF).min(LONGEST_PUT_OFF);
-        let request = self.client.change_message_visibility().queue_url(&self.url).receipt_handle(receipt_handle);
+        let request =
+            self.client.change_message_visibility().queue_url(&self.url).receipt_handle(receipt_handle);
         let answer = request.visibility_timeout(seconds).send().await;
         answer.map(drop).map_err(|error| DisplayErrorContext(&error).to_string())
     }

@@ -68,10 +68,13 @@ impl AwsEmulator {
 fn descendants(pid: u32) -> Result<Vec<u32>> {
     let mut parents = Vec::new();
     for entry in std::fs::read_dir("/proc").context("processes are listed in /proc alone")? {
-        let Some(child) = entry?.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
+        let Some(child) = entry?.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else {
+            continue;
+        };
         let stat = std::fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
         // pid (name) state parent …; the name may hold anything, also brackets.
-        let parent = stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(1)?.parse::<u32>().ok());
+        let parent =
+            stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(1)?.parse::<u32>().ok());
         parents.extend(parent.map(|parent| (child, parent)));
     }
     let mut family = vec![pid];

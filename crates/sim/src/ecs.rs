@@ -267,7 +267,8 @@ impl Shared {
         let wanted = body["desiredStatus"].as_str().unwrap_or("RUNNING");
         let state = self.lock();
         let matching = state.tasks.iter().filter(|task| {
-            task.desired_status() == wanted && started_by.is_none_or(|by| task.started_by.as_deref() == Some(by))
+            task.desired_status() == wanted
+                && started_by.is_none_or(|by| task.started_by.as_deref() == Some(by))
         });
         json!({ "taskArns": matching.map(|task| task.arn.clone()).collect::<Vec<_>>() })
     }
@@ -288,7 +289,8 @@ impl Shared {
         let name = body["task"].as_str().unwrap_or_default();
         let mut state = self.lock();
         let task = state.tasks.iter_mut().find(|task| task.is(name));
-        let task = task.ok_or_else(|| Refused::new("InvalidParameterException", "The referenced task was not found."))?;
+        let task = task
+            .ok_or_else(|| Refused::new("InvalidParameterException", "The referenced task was not found."))?;
         task.stop(body["reason"].as_str().unwrap_or("Task stopped by user"));
         Ok(json!({ "task": task.described(self) }))
     }
@@ -298,8 +300,7 @@ impl Shared {
         loop {
             {
                 let mut state = self.lock();
-                let ended: Vec<Value> =
-                    state.tasks.iter_mut().filter_map(|task| task.look(self)).collect();
+                let ended: Vec<Value> = state.tasks.iter_mut().filter_map(|task| task.look(self)).collect();
                 state.events.extend(ended);
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -314,13 +315,20 @@ enum Reply {
     Never,
 }
 
-async fn act(State(shared): State<Arc<Shared>>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
+async fn act(
+    State(shared): State<Arc<Shared>>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
     if shared.is_cut(&headers, &uri, &body) {
         return lost();
     }
     let target = headers.get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
     let action = target.strip_prefix(behind::TARGET).unwrap_or_default();
-    let asked: Value = if action.is_empty() { Value::Null } else { serde_json::from_slice(&body).unwrap_or_default() };
+    let asked: Value =
+        if action.is_empty() { Value::Null } else { serde_json::from_slice(&body).unwrap_or_default() };
     let answer = match action {
         "RunTask" => match shared.run_task(&asked).await {
             Ok((answer, Reply::Sent)) => Ok(answer),
@@ -332,7 +340,9 @@ async fn act(State(shared): State<Arc<Shared>>, method: Method, uri: Uri, header
         "DescribeTasks" => Ok(shared.describe_tasks(&asked)),
         "StopTask" => shared.stop_task(&asked),
         other => match &shared.registry {
-            Registry::Registered(registered) => return registered.behind.pass(method, &uri, headers, body).await,
+            Registry::Registered(registered) => {
+                return registered.behind.pass(method, &uri, headers, body).await;
+            }
             Registry::Own { .. } => {
                 Err(Refused::new("UnknownOperationException", &format!("{other:?} is not known here")))
             }
@@ -340,14 +350,17 @@ async fn act(State(shared): State<Arc<Shared>>, method: Method, uri: Uri, header
     };
     let (status, answer) = match answer {
         Ok(answer) => (StatusCode::OK, answer),
-        Err(refused) => (StatusCode::BAD_REQUEST, json!({ "__type": refused.kind, "message": refused.message })),
+        Err(refused) => {
+            (StatusCode::BAD_REQUEST, json!({ "__type": refused.kind, "message": refused.message }))
+        }
     };
     (status, [("content-type", "application/x-amz-json-1.1")], answer.to_string()).into_response()
 }
 
 /// A reply that breaks off: the client cannot know what was done.
 fn lost() -> Response {
-    let broken = futures_util::stream::iter([Ok(Bytes::from_static(b"{")), Err(std::io::Error::other("lost"))]);
+    let broken =
+        futures_util::stream::iter([Ok(Bytes::from_static(b"{")), Err(std::io::Error::other("lost"))]);
     Response::new(axum::body::Body::from_stream(broken))
 }
 
@@ -360,6 +373,7 @@ async fn metadata(
     let Some(task) = state.tasks.iter().find(|task| task.is(&id)) else {
         return StatusCode::NOT_FOUND.into_response();
     };
-    let body = json!({ "Cluster": shared.cluster_arn(&task.cluster), "TaskARN": task.arn, "Family": task.family });
+    let body =
+        json!({ "Cluster": shared.cluster_arn(&task.cluster), "TaskARN": task.arn, "Family": task.family });
     ([("content-type", "application/json")], body.to_string()).into_response()
 }

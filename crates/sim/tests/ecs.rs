@@ -50,7 +50,10 @@ fn attempt(id: &str) -> AttemptId {
 
 /// What all tasks together have said.
 fn said(logs: &Path) -> String {
-    std::fs::read_dir(logs).unwrap().map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap()).collect()
+    std::fs::read_dir(logs)
+        .unwrap()
+        .map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap())
+        .collect()
 }
 
 #[tokio::test]
@@ -66,7 +69,10 @@ async fn a_task_is_told_its_attempt_and_its_end_is_told() {
     let detail = &event["detail"];
     assert_eq!((&detail["lastStatus"], &detail["taskArn"]), (&"STOPPED".into(), &arn.into()));
     assert_eq!(detail["startedBy"], attempt.to_string());
-    assert_eq!((&detail["stopCode"], &detail["containers"][0]["exitCode"]), (&"EssentialContainerExited".into(), &0.into()));
+    assert_eq!(
+        (&detail["stopCode"], &detail["containers"][0]["exitCode"]),
+        (&"EssentialContainerExited".into(), &0.into())
+    );
 }
 
 #[tokio::test]
@@ -150,7 +156,8 @@ async fn a_stopped_task_and_one_that_never_starts_say_why() {
     let of = |code: &str| events.iter().find(|event| event["detail"]["stopCode"] == code).unwrap();
     assert_eq!(of("UserInitiated")["detail"]["stoppedReason"], "enough");
     assert!(of("TaskFailedToStart")["detail"]["stoppedReason"].as_str().unwrap().contains("CannotPull"));
-    let described = client.describe_tasks().cluster("calls").tasks(&arn).tasks("another").send().await.unwrap();
+    let described =
+        client.describe_tasks().cluster("calls").tasks(&arn).tasks("another").send().await.unwrap();
     assert_eq!(described.tasks()[0].last_status(), Some("STOPPED"));
     assert_eq!(described.failures()[0].reason(), Some("MISSING"));
 }

@@ -29,7 +29,9 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let router = Arc::new(OnceCell::new());
     // Most of a cold start is reading certificates: that is done while the first messages are asked for.
     let (cell, known) = (router.clone(), settings.clone());
-    tokio::task::spawn_blocking(move || Handle::current().block_on(cell.get_or_try_init(|| build(&known))).map(drop));
+    tokio::task::spawn_blocking(move || {
+        Handle::current().block_on(cell.get_or_try_init(|| build(&known))).map(drop)
+    });
     let handler = |event: LambdaEvent<SqsEvent>| async {
         let router: &Router = router.get_or_try_init(|| build(&settings)).await?;
         Ok::<_, lambda_runtime::Error>(router.handle(event.payload).await)

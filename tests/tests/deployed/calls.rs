@@ -22,7 +22,8 @@ fn a_message_becomes_a_call_that_both_sides_hear() {
         let heard = cloud.stack.phone()?.recording(&dials[0].id).await?;
         let seconds = seconds_of(&heard.heard, Recording::RATE, agent::TONE_HZ);
         ensure!((seconds - 1.5).abs() < 0.15, "the callee hears {seconds:.2} s of the agent's 1.5 s");
-        let agent = cloud.vendor.calls().into_iter().find(|agent| Some(&agent.id) == outcome.agent_call_id.as_ref());
+        let agent =
+            cloud.vendor.calls().into_iter().find(|agent| Some(&agent.id) == outcome.agent_call_id.as_ref());
         ensure!(agent.is_some_and(|agent| agent.level_received_dbfs > -60.0), "the agent hears nobody");
 
         let told = cloud.history(&call, 4).await?;
@@ -39,7 +40,10 @@ fn somebody_who_is_busy_is_not_called_again() {
     in_the_cloud(async |cloud| {
         let call = cloud.call_to(person::busy()).await?.send().await?;
         let outcome = call.outcome().await?;
-        ensure!(outcome.outcome == OutcomeKind::NotAnswered && outcome.reason.as_deref() == Some("busy"), "{outcome:#?}");
+        ensure!(
+            outcome.outcome == OutcomeKind::NotAnswered && outcome.reason.as_deref() == Some("busy"),
+            "{outcome:#?}"
+        );
         ensure!(outcome.sip_status == Some(486) && !outcome.retryable, "{outcome:#?}");
         let told = cloud.history(&call, 2).await?;
         ensure!(told[1]["metadata"]["status"] == "CALL_NOT_ANSWERED", "{told:#?}");

@@ -84,7 +84,9 @@ fn no_second_sees_more_tasks_started_than_are_allowed() -> Result<()> {
         let started = cloud.deployment.ecs.run_task_calls();
         ensure!(started.len() == MESSAGES, "{} calls of RunTask for {MESSAGES} messages", started.len());
         let second = std::time::Duration::from_secs(1);
-        let within = |from: &tokio::time::Instant| started.iter().filter(|at| (*from..*from + second).contains(at)).count();
+        let within = |from: &tokio::time::Instant| {
+            started.iter().filter(|at| (*from..*from + second).contains(at)).count()
+        };
         let most = started.iter().map(within).max().unwrap_or_default();
         ensure!(most <= ALLOWED, "{most} tasks in one second");
         Ok(())

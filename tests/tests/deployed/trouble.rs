@@ -11,7 +11,10 @@ use tests::person;
 /// It was called as it should have been, once.
 async fn is_called_after_all(call: &Sent<'_>) -> Result<()> {
     let outcome = call.outcome().await?;
-    ensure!(outcome.outcome == OutcomeKind::NotAnswered && outcome.reason.as_deref() == Some("busy"), "{outcome:#?}");
+    ensure!(
+        outcome.outcome == OutcomeKind::NotAnswered && outcome.reason.as_deref() == Some("busy"),
+        "{outcome:#?}"
+    );
     call.rang_once().await
 }
 

@@ -4,6 +4,7 @@
 
 mod given;
 mod permissions;
+mod variables;
 
 use std::collections::BTreeSet;
 

@@ -59,7 +59,9 @@ mod tests {
             at.push(turn.await.expect("no panic"));
         }
         at.sort();
-        let most = at.iter().map(|start| at.iter().filter(|t| (*start..*start + Duration::from_secs(1)).contains(t)).count());
+        let most = at
+            .iter()
+            .map(|start| at.iter().filter(|t| (*start..*start + Duration::from_secs(1)).contains(t)).count());
         assert_eq!(most.max(), Some(5));
         assert!(at[99] - at[0] < Duration::from_secs(21), "and it does not dawdle");
     }

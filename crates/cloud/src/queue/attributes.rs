@@ -64,7 +64,8 @@ pub fn that_fit(attributes: impl IntoIterator<Item = Attribute>, body_bytes: usi
 fn escaped(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
-        let allowed = matches!(c, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..);
+        let allowed =
+            matches!(c, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..);
         if allowed {
             safe.push(c);
         } else {
@@ -91,8 +92,7 @@ mod tests {
     fn ten_at_most_each_name_once_the_first_ones_first() {
         let many = (0..30).map(|n| Attribute::text(&format!("a{}", n / 2), &n.to_string()).unwrap());
         let kept: Vec<_> = that_fit(many, 0).into_iter().map(|a| (a.name, a.content)).collect();
-        let wanted: Vec<_> =
-            (0..10).map(|n| (format!("a{n}"), Content::Text((2 * n).to_string()))).collect();
+        let wanted: Vec<_> = (0..10).map(|n| (format!("a{n}"), Content::Text((2 * n).to_string()))).collect();
         assert_eq!(kept, wanted);
     }
 

@@ -43,7 +43,11 @@ mod tests {
 
     fn letter(detail: &str) -> DeadLetter {
         DeadLetter {
-            refusal: Refusal::new(RefusalCode::BadField, detail, Some("metadata.phoneNumbers[0].order".into())),
+            refusal: Refusal::new(
+                RefusalCode::BadField,
+                detail,
+                Some("metadata.phoneNumbers[0].order".into()),
+            ),
             attempt: AttemptId::new(CallKey::from_ids(None, None, "x"), 1),
             original_message_id: "11111111-2222-3333-4444-555555555555".to_owned(),
             call_id: None,
@@ -61,8 +65,16 @@ mod tests {
         let attributes = attributes(&letter("no integer"), theirs, 500, Timestamp::UNIX_EPOCH, "0.1.0");
         let names: Vec<_> = attributes.iter().map(|attribute| attribute.name.as_str()).collect();
         let wanted = [
-            "RefusalCode", "OcgCallKey", "OcgAttempt", "OriginalMessageId", "RefusedAt", "RefusalPath",
-            "RefusalDetail", "RefusedBy", "trace", "tenant",
+            "RefusalCode",
+            "OcgCallKey",
+            "OcgAttempt",
+            "OriginalMessageId",
+            "RefusedAt",
+            "RefusalPath",
+            "RefusalDetail",
+            "RefusedBy",
+            "trace",
+            "tenant",
         ];
         assert_eq!(names, wanted);
         assert_eq!(attributes.len(), MOST);
@@ -74,7 +86,13 @@ mod tests {
     fn beside_a_body_as_long_as_can_be_the_code_goes_before_the_rest() {
         let all = attributes(&letter("d"), vec![own("trace")], LONGEST_MESSAGE, Timestamp::UNIX_EPOCH, "0");
         assert_eq!(all, []);
-        let some = attributes(&letter(&"d".repeat(500)), Vec::new(), LONGEST_MESSAGE - 120, Timestamp::UNIX_EPOCH, "0");
+        let some = attributes(
+            &letter(&"d".repeat(500)),
+            Vec::new(),
+            LONGEST_MESSAGE - 120,
+            Timestamp::UNIX_EPOCH,
+            "0",
+        );
         assert_eq!(some[0].name, "RefusalCode");
         assert!(some.iter().map(Attribute::size).sum::<usize>() <= 120);
     }

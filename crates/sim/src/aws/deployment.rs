@@ -71,14 +71,24 @@ impl Deployment {
     ///
     /// # Errors
     /// When the emulator does not start.
-    pub async fn start(programs: Programs, image: &Path, dir: &Path, variables: &[(&str, &str)]) -> Result<Self> {
+    pub async fn start(
+        programs: Programs,
+        image: &Path,
+        dir: &Path,
+        variables: &[(&str, &str)],
+    ) -> Result<Self> {
         std::fs::create_dir_all(dir)?;
         let port = free_tcp_port()?;
-        let platform = [("AWS_REGION", REGION), ("AWS_ACCESS_KEY_ID", NOBODY), ("AWS_SECRET_ACCESS_KEY", NOBODY)];
+        let platform =
+            [("AWS_REGION", REGION), ("AWS_ACCESS_KEY_ID", NOBODY), ("AWS_SECRET_ACCESS_KEY", NOBODY)];
         let emulator = InFrontOf {
             url: format!("http://127.0.0.1:{port}"),
             image: image.to_owned(),
-            platform: platform.iter().chain(variables).map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect(),
+            platform: platform
+                .iter()
+                .chain(variables)
+                .map(|(n, v)| ((*n).to_owned(), (*v).to_owned()))
+                .collect(),
         };
         let ecs = Ecs::in_front_of(emulator, dir.join("tasks")).await?;
         let emulator = AwsEmulator::start(&programs.emulator, dir, port, &ecs.url()).await?;
@@ -94,16 +104,20 @@ impl Deployment {
         let template = self.programs.template.clone();
         let overrides = parameters.iter().map(|(name, value)| format!("{name}={value}"));
         let said = self
-            .sam(&["deploy", "--resolve-s3", "--capabilities", "CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"], |sam| {
-                sam.args(["--no-confirm-changeset", "--no-fail-on-empty-changeset", "--no-progressbar"]);
-                sam.arg("--template-file").arg(template);
-                if !parameters.is_empty() {
-                    sam.arg("--parameter-overrides").args(overrides);
-                }
-            })
+            .sam(
+                &["deploy", "--resolve-s3", "--capabilities", "CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"],
+                |sam| {
+                    sam.args(["--no-confirm-changeset", "--no-fail-on-empty-changeset", "--no-progressbar"]);
+                    sam.arg("--template-file").arg(template);
+                    if !parameters.is_empty() {
+                        sam.arg("--parameter-overrides").args(overrides);
+                    }
+                },
+            )
             .await?;
         let listed = self.sam(&["list", "stack-outputs", "--output", "json"], |_| ()).await?;
-        let outputs: Vec<Output> = serde_json::from_str(&listed).with_context(|| format!("no outputs: {listed}"))?;
+        let outputs: Vec<Output> =
+            serde_json::from_str(&listed).with_context(|| format!("no outputs: {listed}"))?;
         *self.outputs.lock().await = outputs.into_iter().map(|output| (output.name, output.value)).collect();
         Ok(said)
     }
@@ -211,7 +225,8 @@ impl Deployment {
             .env("AWS_SECRET_ACCESS_KEY", NOBODY)
             .env("SAM_CLI_TELEMETRY", "0")
             .kill_on_drop(true);
-        let output = sam.output().await.with_context(|| format!("cannot run {}", self.programs.sam.display()))?;
+        let output =
+            sam.output().await.with_context(|| format!("cannot run {}", self.programs.sam.display()))?;
         let (said, complaint) =
             (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         ensure!(output.status.success(), "sam {} failed:\n{said}\n{complaint}", words[0]);

@@ -46,7 +46,8 @@ impl Deployed {
     ) -> Result<Self> {
         let (dir, image) = (run_dir.join("cloud"), &stack.binaries().bridge_task);
         let deployment = Deployment::start(programs, image, &dir, &[("OCG_SHOW_WORDS", "1")]).await?;
-        let parameters = [("Stage", "demo"), ("VpcId", "vpc-1"), ("SubnetIds", "subnet-1"), ("ImageTag", "demo")];
+        let parameters =
+            [("Stage", "demo"), ("VpcId", "vpc-1"), ("SubnetIds", "subnet-1"), ("ImageTag", "demo")];
         let parameters = parameters.map(|(name, value)| (name.to_owned(), value.to_owned()));
         deployment.deploy(&parameters.into()).await?;
         let (key, secret) = stack.livekit().credentials();
@@ -74,7 +75,13 @@ impl Deployed {
     }
 
     /// Sends a message as a campaign would, and watches what becomes of it.
-    pub(super) async fn route(&self, body: &[u8], part: Part, stack: &Stack, screen: &mut Screen) -> Result<Routed> {
+    pub(super) async fn route(
+        &self,
+        body: &[u8],
+        part: Part,
+        stack: &Stack,
+        screen: &mut Screen,
+    ) -> Result<Routed> {
         let body = String::from_utf8_lossy(body).into_owned();
         let planned = TriggerCall::read(body.as_bytes()).ok().and_then(|trigger| {
             // The key does not matter to who is called.
@@ -86,7 +93,12 @@ impl Deployed {
         let launched = self.deployment.ecs.tasks().len();
         let (sqs, queue) = (self.deployment.sqs(), self.deployment.output("TriggerCallQueueUrl").await?);
         let sent = sqs.send_message().queue_url(queue).message_body(&body).send().await?;
-        screen.line("sender", Tone::Plain, "message sent", &format!("SQS id {}", sent.message_id.unwrap_or_default()));
+        screen.line(
+            "sender",
+            Tone::Plain,
+            "message sent",
+            &format!("SQS id {}", sent.message_id.unwrap_or_default()),
+        );
         let deadline = Instant::now() + ROUTED_WITHIN;
         loop {
             if let Some(task) = self.deployment.ecs.tasks().get(launched) {
@@ -103,7 +115,8 @@ impl Deployed {
 
     async fn called(&self, task: &Value, screen: &mut Screen) -> Result<Task> {
         let started_by = task["startedBy"].as_str().unwrap_or_default();
-        let attempt: AttemptId = started_by.parse().map_err(|_| anyhow::anyhow!("{started_by} is no attempt"))?;
+        let attempt: AttemptId =
+            started_by.parse().map_err(|_| anyhow::anyhow!("{started_by} is no attempt"))?;
         // The router writes what it did when it is done.
         let deadline = Instant::now() + ROUTED_WITHIN;
         let facts = loop {
@@ -140,10 +153,12 @@ impl Deployed {
 
 fn show_letter(letter: &Message, untouched: bool, screen: &mut Screen) {
     let attribute = |name: &str| {
-        let found = letter.message_attributes.as_ref().and_then(|attributes| attributes.get(name)?.string_value());
+        let found =
+            letter.message_attributes.as_ref().and_then(|attributes| attributes.get(name)?.string_value());
         found.unwrap_or_default().to_owned()
     };
-    let (code, detail, path) = (attribute("RefusalCode"), attribute("RefusalDetail"), attribute("RefusalPath"));
+    let (code, detail, path) =
+        (attribute("RefusalCode"), attribute("RefusalDetail"), attribute("RefusalPath"));
     let at = if path.is_empty() { String::new() } else { format!(" at {path}") };
     screen.line("router", Tone::Warning, "message refused", &format!("{code}{at}: {detail}"));
     let body = if untouched { "body untouched" } else { "BODY CHANGED" };

@@ -27,15 +27,24 @@ pub struct Cut {
 
 impl Cut {
     pub(super) fn covers(&self, headers: &HeaderMap, uri: &Uri, body: &[u8]) -> bool {
-        let authorization = headers.get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let authorization =
+            headers.get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default();
         let is_meant = authorization.contains(&format!("/{}/aws4_request", self.service));
-        is_meant && (uri.path().contains(&self.containing) || String::from_utf8_lossy(body).contains(&self.containing))
+        is_meant
+            && (uri.path().contains(&self.containing)
+                || String::from_utf8_lossy(body).contains(&self.containing))
     }
 }
 
 impl Behind {
     /// The request as it came, and the answer as it comes.
-    pub(super) async fn pass(&self, method: Method, uri: &Uri, mut headers: HeaderMap, body: Bytes) -> Response {
+    pub(super) async fn pass(
+        &self,
+        method: Method,
+        uri: &Uri,
+        mut headers: HeaderMap,
+        body: Bytes,
+    ) -> Response {
         // The name that the caller used is part of what an answer may contain (queue URLs), so it stays.
         headers.remove("content-length");
         let path = uri.path_and_query().map_or("/", |path| path.as_str());

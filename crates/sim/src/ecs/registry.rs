@@ -91,10 +91,13 @@ impl Registered {
         if !container["entryPoint"].is_null() && container["entryPoint"] != json!([]) {
             return Err(Refused::client("the stand-in runs the image's own entry point"));
         }
-        let words = |value: &Value| value.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
-        let variables = container["environment"].as_array().into_iter().flatten().filter_map(|pair| {
-            Some((pair["name"].as_str()?.to_owned(), pair["value"].as_str()?.to_owned()))
-        });
+        let words = |value: &Value| {
+            value.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+        };
+        let variables =
+            container["environment"].as_array().into_iter().flatten().filter_map(|pair| {
+                Some((pair["name"].as_str()?.to_owned(), pair["value"].as_str()?.to_owned()))
+            });
         Ok(Definition {
             family: format!("{}:{}", found["family"].as_str().unwrap_or_default(), found["revision"]),
             container: container["name"].as_str().unwrap_or_default().to_owned(),
@@ -106,7 +109,8 @@ impl Registered {
     }
 
     async fn ask(&self, action: &str, body: &Value) -> Result<Value, Refused> {
-        let answer = self.behind.ecs(action, body).await.with_context(|| format!("{action} failed behind us"));
+        let answer =
+            self.behind.ecs(action, body).await.with_context(|| format!("{action} failed behind us"));
         answer.map_err(|error| Refused::client(&format!("{error:#}")))
     }
 }

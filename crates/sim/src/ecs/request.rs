@@ -66,7 +66,9 @@ impl RunTask {
         network_is_configured(&body["networkConfiguration"])?;
         let strategy = &body["capacityProviderStrategy"];
         if !strategy.is_null() && !body["launchType"].is_null() {
-            return Err(Refused::parameter("Only one of launchType and capacityProviderStrategy may be given."));
+            return Err(Refused::parameter(
+                "Only one of launchType and capacityProviderStrategy may be given.",
+            ));
         }
         let containers = overrides["containerOverrides"].as_array().map(Vec::as_slice).unwrap_or_default();
         Ok(Self {

@@ -31,11 +31,19 @@ pub(super) struct Task {
 
 enum State {
     /// Is started then.
-    Pending { command: Command, at: Instant },
+    Pending {
+        command: Command,
+        at: Instant,
+    },
     /// Will never start, for this reason.
     Doomed(&'static str),
     Running(Child),
-    Stopped { at: Timestamp, code: &'static str, reason: String, exit: Option<i32> },
+    Stopped {
+        at: Timestamp,
+        code: &'static str,
+        reason: String,
+        exit: Option<i32>,
+    },
 }
 
 impl Task {
@@ -77,7 +85,11 @@ impl Task {
     }
 
     pub(super) fn desired_status(&self) -> &'static str {
-        if self.stopping.is_some() || matches!(self.state, State::Stopped { .. }) { "STOPPED" } else { "RUNNING" }
+        if self.stopping.is_some() || matches!(self.state, State::Stopped { .. }) {
+            "STOPPED"
+        } else {
+            "RUNNING"
+        }
     }
 
     /// SIGTERM now, SIGKILL when the stop timeout is over.
@@ -122,7 +134,9 @@ impl Task {
     fn start(&mut self, shared: &Shared) -> Option<(&'static str, String, Option<i32>)> {
         let log = shared.logs.join(format!("{}.log", self.id()));
         let placeholder = State::Doomed("");
-        let State::Pending { command, .. } = std::mem::replace(&mut self.state, placeholder) else { return None };
+        let State::Pending { command, .. } = std::mem::replace(&mut self.state, placeholder) else {
+            return None;
+        };
         match Child::start("task", command, Output::File(log)) {
             Ok(child) => {
                 self.started_at = Some(Timestamp::now());
@@ -152,7 +166,9 @@ impl Task {
             "launchType": "FARGATE",
             "group": format!("family:{}", self.family.split(':').next().unwrap_or_default()),
         });
-        for (name, value) in [("startedBy", &self.started_by), ("capacityProviderName", &self.capacity_provider)] {
+        for (name, value) in
+            [("startedBy", &self.started_by), ("capacityProviderName", &self.capacity_provider)]
+        {
             if let Some(value) = value {
                 task[name] = value.as_str().into();
             }
@@ -176,7 +192,8 @@ impl Task {
     fn event(&self, shared: &Shared) -> Value {
         let mut detail = self.described(shared);
         for name in ["createdAt", "startedAt", "stoppedAt"] {
-            let at = detail[name].as_f64().and_then(|at| Timestamp::from_millisecond((at * 1000.0) as i64).ok());
+            let at =
+                detail[name].as_f64().and_then(|at| Timestamp::from_millisecond((at * 1000.0) as i64).ok());
             if let Some(at) = at {
                 detail[name] = at.to_string().into();
             }
