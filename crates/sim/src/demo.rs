@@ -99,7 +99,7 @@ pub async fn run(asked: Asked) -> Result<bool> {
         };
         all_as_scripted &= match routed {
             Routed::Called(task) => {
-                let call = call::watch(task, &stack, &agent, &folders, &mut screen).await?;
+                let call = call::watch(*task, &stack, &agent, &folders, &mut screen).await?;
                 let as_scripted = verdict::judge(&call, part, &mut screen);
                 finished.push(call);
                 as_scripted

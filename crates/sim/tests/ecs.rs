@@ -147,7 +147,7 @@ async fn a_stopped_task_and_one_that_never_starts_say_why() {
     let started = run(&client).send().await.unwrap();
     let arn = started.tasks()[0].task_arn().unwrap().to_owned();
     let listed = client.list_tasks().cluster("calls").send().await.unwrap();
-    assert_eq!(listed.task_arns(), [arn.clone()]);
+    assert_eq!(listed.task_arns(), std::slice::from_ref(&arn));
     client.stop_task().cluster("calls").task(&arn).reason("enough").send().await.unwrap();
     ecs.trouble([Trouble::NeverStart]);
     run(&client).send().await.unwrap();

@@ -18,6 +18,9 @@ fn a_message_becomes_a_call_that_both_sides_hear() {
         ensure!(outcome.outcome == OutcomeKind::Answered, "{outcome:#?}");
         ensure!(outcome.end_reason == Some(EndReason::CalleeHangup), "{outcome:#?}");
         call.rang_once().await?;
+        let (claim, tasks) =
+            (cloud.folders.dial_claim(&call.attempt).await?, cloud.tasks_of(&call.attempt).await);
+        ensure!(claim.is_some_and(|claim| tasks[0]["taskArn"] == claim.task), "another task has the claim");
         let dials = call.dials().await?;
         let heard = cloud.stack.phone()?.recording(&dials[0].id).await?;
         let seconds = seconds_of(&heard.heard, Recording::RATE, agent::TONE_HZ);

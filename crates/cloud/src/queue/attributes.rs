@@ -100,7 +100,10 @@ mod tests {
     fn what_does_not_fit_beside_the_body_is_left_out_and_what_is_smaller_still_fits() {
         let long = Attribute::text("Long", &"x".repeat(100)).unwrap();
         let short = Attribute::text("Short", "x").unwrap();
-        assert_eq!(that_fit([long.clone(), short.clone()], LONGEST_MESSAGE - 100), [short.clone()]);
+        assert_eq!(
+            that_fit([long.clone(), short.clone()], LONGEST_MESSAGE - 100),
+            std::slice::from_ref(&short)
+        );
         assert_eq!(that_fit([long.clone(), short.clone()], 1000).len(), 2);
         assert_eq!(that_fit([long, short], LONGEST_MESSAGE), []);
     }

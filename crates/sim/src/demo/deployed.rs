@@ -102,7 +102,7 @@ impl Deployed {
         let deadline = Instant::now() + ROUTED_WITHIN;
         loop {
             if let Some(task) = self.deployment.ecs.tasks().get(launched) {
-                return self.called(task, screen).await.map(Routed::Called);
+                return Ok(Routed::Called(Box::new(self.called(task, screen).await?)));
             }
             if let Some(letter) = self.dead_letter(&sqs).await? {
                 show_letter(&letter, letter.body() == Some(&body), screen);

@@ -24,7 +24,7 @@ use crate::stack::{Child, Output, Stack};
 /// Where a message's way ended.
 pub(super) enum Routed {
     /// With a task.
-    Called(Task),
+    Called(Box<Task>),
     /// With the dead letters.
     Refused,
     /// Elsewhere, which no example does.
@@ -98,7 +98,7 @@ impl<'a> Hands<'a> {
                 Effect::Record(fact) => self.show(&fact),
                 Effect::Finish(verdict) => {
                     return Ok(match (verdict, self.task.take()) {
-                        (Verdict::Done, Some(task)) => Routed::Called(task),
+                        (Verdict::Done, Some(task)) => Routed::Called(Box::new(task)),
                         (Verdict::Refused(_), _) => Routed::Refused,
                         (verdict, _) => Routed::Otherwise(format!("{verdict:?}")),
                     });

@@ -39,8 +39,16 @@ pub(super) struct RunTask {
     pub(super) started_by: Option<String>,
     pub(super) client_token: Option<String>,
     pub(super) capacity_provider: Option<String>,
-    /// By container: its name, its command, and what is added to its environment.
-    pub(super) overrides: Vec<(String, Option<Vec<String>>, Vec<(String, String)>)>,
+    pub(super) overrides: Vec<Override>,
+}
+
+/// What is different in a container.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Override {
+    pub(super) container: String,
+    pub(super) command: Option<Vec<String>>,
+    /// Added to its environment.
+    pub(super) environment: Vec<(String, String)>,
 }
 
 impl RunTask {
@@ -84,8 +92,8 @@ impl RunTask {
 
     /// Whether what it overrides is there.
     pub(super) fn fits(&self, definition: &Definition) -> Result<(), Refused> {
-        match self.overrides.iter().find(|(name, ..)| *name != definition.container) {
-            Some((name, ..)) => Err(Refused::parameter(&format!(
+        match self.overrides.iter().find(|found| found.container != definition.container) {
+            Some(Override { container: name, .. }) => Err(Refused::parameter(&format!(
                 "Override for container named {name} is not a container in the TaskDefinition."
             ))),
             None => Ok(()),
@@ -108,10 +116,10 @@ fn network_is_configured(network: &Value) -> Result<(), Refused> {
     Ok(())
 }
 
-fn container(value: &Value) -> (String, Option<Vec<String>>, Vec<(String, String)>) {
+fn container(value: &Value) -> Override {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let command = value["command"].as_array().map(|words| words.iter().map(text).collect());
     let environment = value["environment"].as_array().map(Vec::as_slice).unwrap_or_default();
     let environment = environment.iter().map(|pair| (text(&pair["name"]), text(&pair["value"]))).collect();
-    (text(&value["name"]), command, environment)
+    Override { container: text(&value["name"]), command, environment }
 }

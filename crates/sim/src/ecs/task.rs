@@ -222,10 +222,10 @@ fn command(shared: &Shared, request: &RunTask, definition: &Definition, id: &str
     let mut command = Command::new(&definition.program);
     command.env_clear().envs(&definition.environment);
     command.env("ECS_CONTAINER_METADATA_URI_V4", format!("http://{}/metadata/{id}", shared.address));
-    let overridden = request.overrides.iter().find_map(|(_, words, _)| words.as_ref());
+    let overridden = request.overrides.iter().find_map(|found| found.command.as_ref());
     command.args(overridden.unwrap_or(&definition.command));
-    for (_, _, environment) in &request.overrides {
-        command.envs(environment.iter().map(|(name, value)| (name, value)));
+    for found in &request.overrides {
+        command.envs(found.environment.iter().map(|(name, value)| (name, value)));
     }
     command
 }
