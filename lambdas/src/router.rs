@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage, SqsMessageAttribute};
 use calls::fact::Fact;
-use calls::ids::AttemptId;
 use calls::routing::{DeadLetter, Delivery, Effect, Input, Policy, Routing, Verdict};
 use cloud::call_folder::{CallFolders, FactsWriter, Signature, draw_nonce};
 use cloud::launch::Launcher;
@@ -15,6 +14,7 @@ use cloud::queue::attributes::{Attribute, Content};
 use cloud::queue::dead_letter;
 use futures_util::future::join_all;
 use jiff::Timestamp;
+use serde_json::Value;
 use telemetry::CallContext;
 use telemetry::call_history::About;
 use telemetry::metrics::{Metrics, Stage};
@@ -23,8 +23,8 @@ use tokio::time::timeout;
 /// After this a message comes again, so that the others of its batch are acknowledged before the function's own timeout
 /// (30 s). Whatever was left undone, its next delivery finds.
 const CARRIED_WITHIN: Duration = Duration::from_secs(20);
-/// How long what happened may take to be written after the verdict.
-const FACTS_WITHIN: Duration = Duration::from_secs(3);
+/// How long what comes after the verdict may take: facts, upstream's event, putting a message off.
+const ASIDE_WITHIN: Duration = Duration::from_secs(3);
 
 /// After its first delivery a message that could not be carried through comes again after this.
 const SOONEST_AGAIN: Duration = Duration::from_secs(5);
@@ -78,20 +78,42 @@ impl Router {
                 Verdict::Retry(detail)
             }
         };
-        if let (Verdict::Retry(_), Some(handle)) = (&verdict, receipt_handle) {
-            self.put_off(&handle, try_again_after(way.receive_count)).await;
-        }
-        way.finish(&verdict).await;
+        let again = async {
+            if let (Verdict::Retry(_), Some(handle)) = (&verdict, receipt_handle) {
+                self.put_off(&handle, &way).await;
+            }
+        };
+        // All of it is done or left undone in a few seconds: the rest of the batch waits.
+        tokio::join!(again, self.tell(way.refusal.as_ref()), way.write_facts(&verdict));
         verdict
     }
 
     /// What did not work now is tried again soon at first, then ever more seldom. By itself the queue would wait
     /// for its visibility timeout each time.
-    async fn put_off(&self, receipt_handle: &str, after: Duration) {
-        if let Err(error) = self.queue.put_off(receipt_handle, after).await {
+    async fn put_off(&self, receipt_handle: &str, way: &Way<'_>) {
+        let waited = Timestamp::now().duration_since(way.sent_at).as_secs();
+        Metrics::of_message_again(Timestamp::now(), &self.stage, u64::try_from(waited).unwrap_or(0)).emit();
+        let putting_off = self.queue.put_off(receipt_handle, try_again_after(way.receive_count));
+        if let Err(error) = at_most(putting_off).await {
             tracing::warn!(%error, "a message comes again later than it should");
         }
     }
+
+    /// Tells upstream of a refusal, if its message could be read that far.
+    async fn tell(&self, refusal: Option<&Value>) {
+        let (Some(history), Some(event)) = (&self.call_history, refusal) else { return };
+        let body = event.to_string();
+        let sending = async { history.send(&body, &[]).await.map_err(|error| error.to_string()) };
+        if let Err(error) = at_most(sending).await {
+            tracing::warn!(%error, "upstream is not told of a refusal");
+        }
+    }
+}
+
+/// What nobody's call depends on does not hold it up.
+async fn at_most<T>(doing: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+    let too_long = || Err(format!("not done within {} s", ASIDE_WITHIN.as_secs()));
+    timeout(ASIDE_WITHIN, doing).await.unwrap_or_else(|_| too_long())
 }
 
 /// 5, 10, 20 … seconds, 15 minutes at most: twenty deliveries last over three hours.
@@ -106,9 +128,12 @@ struct Way<'a> {
     routing: Routing,
     body: String,
     receive_count: u32,
+    sent_at: Timestamp,
     attributes: Vec<Attribute>,
     signature: Signature,
     facts: Vec<(Timestamp, Fact)>,
+    /// What upstream is to be told, once the letter is sent.
+    refusal: Option<Value>,
 }
 
 impl<'a> Way<'a> {
@@ -125,10 +150,11 @@ impl<'a> Way<'a> {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             attributes: texts.collect::<BTreeMap<_, _>>(),
         };
-        let receive_count = delivery.receive_count;
+        let (receive_count, sent_at) = (delivery.receive_count, delivery.sent_at);
         let routing = Routing::new(delivery, router.policy, Timestamp::now());
         let body = message.body.unwrap_or_default();
-        Self { router, routing, body, receive_count, attributes, signature, facts: Vec::new() }
+        let (facts, refusal) = (Vec::new(), None);
+        Self { router, routing, body, receive_count, sent_at, attributes, signature, facts, refusal }
     }
 
     async fn walk(&mut self) -> Verdict {
@@ -169,20 +195,17 @@ impl<'a> Way<'a> {
         }
     }
 
-    /// The body as it came, our attributes, and upstream told if its message could be read that far.
-    async fn bury(&self, letter: &DeadLetter) -> Result<(), String> {
+    /// The body as it came, with our attributes.
+    async fn bury(&mut self, letter: &DeadLetter) -> Result<(), String> {
         let (at, version) = (Timestamp::now(), &self.signature.version);
         let attributes =
             dead_letter::attributes(letter, self.attributes.clone(), self.body.len(), at, version);
         self.router.dead_letters.send(&self.body, &attributes).await.map_err(|error| error.to_string())?;
         Metrics::of_refusal(at, &self.router.stage, letter.refusal.code).emit();
-        if let (Some(history), Some(tracking)) = (&self.router.call_history, &letter.tracking) {
+        self.refusal = letter.tracking.as_ref().map(|tracking| {
             let about = About::refused(&letter.attempt.key, letter.call_id.as_deref(), tracking);
-            let event = about.refusal(at, &letter.refusal).to_string();
-            if let Err(error) = history.send(&event, &[]).await {
-                tracing::warn!(%error, "upstream is not told of a refusal");
-            }
-        }
+            about.refusal(at, &letter.refusal)
+        });
         Ok(())
     }
 
@@ -199,23 +222,21 @@ impl<'a> Way<'a> {
     }
 
     /// What happened goes into the call's folder, if there is one. A refusal leaves none.
-    async fn finish(self, verdict: &Verdict) {
-        if matches!(verdict, Verdict::Done) {
-            write_facts(&self.router.folders, self.routing.attempt(), self.facts).await;
+    async fn write_facts(&self, verdict: &Verdict) {
+        let in_folder = |(_, fact): &(Timestamp, Fact)| {
+            matches!(fact, Fact::AttemptClaimed { .. } | Fact::DeliveredAgain | Fact::DuplicateMessage)
+        };
+        if !matches!(verdict, Verdict::Done) && !self.facts.iter().any(in_folder) {
+            return;
         }
-    }
-}
-
-async fn write_facts(folders: &CallFolders, attempt: AttemptId, facts: Vec<(Timestamp, Fact)>) {
-    if facts.is_empty() {
-        return;
-    }
-    let mut writer = FactsWriter::start(folders.clone(), attempt, draw_nonce());
-    for (at, fact) in facts {
-        writer.note(at, fact);
-    }
-    if let Err(error) = writer.close(FACTS_WITHIN).await {
-        tracing::warn!(%error, "a message's facts were not written");
+        let folders = self.router.folders.clone();
+        let mut writer = FactsWriter::start(folders, self.routing.attempt(), draw_nonce());
+        for (at, fact) in &self.facts {
+            writer.note(*at, fact.clone());
+        }
+        if let Err(error) = writer.close(ASIDE_WITHIN).await {
+            tracing::warn!(%error, "a message's facts were not written");
+        }
     }
 }
 

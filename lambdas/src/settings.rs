@@ -49,7 +49,7 @@ impl Settings {
                 subnets: reader.list("TASK_SUBNETS", "subnet ids with commas between"),
                 security_groups: reader
                     .list("TASK_SECURITY_GROUPS", "security group ids with commas between"),
-                public_ip: reader.required("TASK_PUBLIC_IP", "ENABLED or DISABLED") == "ENABLED",
+                public_ip: reader.public_ip(),
             },
             run_tasks_per_second: reader.number("RUN_TASKS_PER_SECOND", 4.0)
                 / reader.number("ROUTER_INSTANCES", 1.0),
@@ -77,8 +77,29 @@ impl<G: Fn(&str) -> Option<String>> Reader<G> {
     }
 
     fn list(&mut self, name: &str, what: &str) -> Vec<String> {
-        let items = self.required(name, what);
-        items.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
+        let text = self.required(name, what);
+        let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+        let items: Vec<String> = items.map(str::to_owned).collect();
+        if items.is_empty() && !text.is_empty() {
+            self.problems.push(format!("{name}={text} names nothing: {what}"));
+        }
+        items
+    }
+
+    fn public_ip(&mut self) -> bool {
+        let text = self.required("TASK_PUBLIC_IP", "ENABLED or DISABLED");
+        if !["ENABLED", "DISABLED", ""].contains(&text.as_str()) {
+            self.problems.push(format!("TASK_PUBLIC_IP={text} must be ENABLED or DISABLED"));
+        }
+        text == "ENABLED"
+    }
+
+    fn count(&mut self, name: &str, default: u32) -> u32 {
+        let Some(text) = self.optional(name) else { return default };
+        text.parse().ok().filter(|count| *count > 0).unwrap_or_else(|| {
+            self.problems.push(format!("{name}={text} must be a whole number above 0"));
+            default
+        })
     }
 
     fn number(&mut self, name: &str, default: f64) -> f64 {
@@ -97,7 +118,7 @@ impl<G: Fn(&str) -> Option<String>> Reader<G> {
         let max_age = self.optional("MAX_AGE_SECONDS").filter(|text| text != "0");
         Policy {
             max_age: max_age.map(|_| Duration::from_secs_f64(self.number("MAX_AGE_SECONDS", 1.0))),
-            max_receives: self.number("MAX_RECEIVES", f64::from(default.max_receives)) as u32,
+            max_receives: self.count("MAX_RECEIVES", default.max_receives),
             claim_within: Duration::from_secs_f64(
                 self.number("CLAIM_WITHIN_SECONDS", default.claim_within.as_secs_f64()),
             ),
@@ -141,11 +162,20 @@ mod tests {
 
     #[test]
     fn everything_that_is_missing_or_wrong_is_told_at_once() {
-        let problems = read(&[("MAX_RECEIVES", "many"), ("RUN_TASKS_PER_SECOND", "-1")]).unwrap_err();
+        let wrong = [("MAX_RECEIVES", "many"), ("RUN_TASKS_PER_SECOND", "-1")];
+        let problems = read(&wrong).unwrap_err();
         for (name, _) in ALL {
             assert!(problems.contains(&format!("{name} is not set")), "{name}: {problems}");
         }
         assert!(problems.contains("MAX_RECEIVES=many") && problems.contains("RUN_TASKS_PER_SECOND=-1"));
+    }
+
+    #[test]
+    fn what_is_set_to_nonsense_is_no_default() {
+        for (name, value) in [("TASK_PUBLIC_IP", "yes"), ("TASK_SUBNETS", ","), ("MAX_RECEIVES", "0.5")] {
+            let problem = read(&[ALL, &[(name, value)]].concat()).unwrap_err();
+            assert!(problem.starts_with(&format!("{name}={value}")), "{problem}");
+        }
     }
 
     #[test]

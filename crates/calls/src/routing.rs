@@ -66,13 +66,14 @@ pub struct Policy {
     /// At this delivery a message that fails once more is given up by us. The queue's own limit must be
     /// higher, or it would move the message without a reason.
     pub max_receives: u32,
-    /// How long a launched task has for taking the dial claim.
+    /// From the attempt's claim on: so long a task may be started for it, and take the dial claim. Later nobody is
+    /// called for it any more, so it is longer than all tries to start one.
     pub claim_within: Duration,
 }
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { max_age: None, max_receives: 20, claim_within: Duration::from_secs(600) }
+        Self { max_age: None, max_receives: 20, claim_within: Duration::from_secs(4 * 60 * 60) }
     }
 }
 

@@ -3,8 +3,8 @@
 mod pace;
 
 use aws_sdk_ecs::Client;
-use aws_sdk_ecs::error::{DisplayErrorContext, ProvideErrorMetadata as _};
-use aws_sdk_ecs::operation::run_task::RunTaskOutput;
+use aws_sdk_ecs::error::{DisplayErrorContext, ProvideErrorMetadata as _, SdkError};
+use aws_sdk_ecs::operation::run_task::{RunTaskError, RunTaskOutput};
 use aws_sdk_ecs::types::{
     AssignPublicIp, AwsVpcConfiguration, CapacityProviderStrategyItem, ContainerOverride,
     NetworkConfiguration, TaskOverride,
@@ -76,9 +76,7 @@ impl Launcher {
         match request.send().await {
             Ok(output) => started(&output),
             // It was launched before, in other words than now: by a router of another version.
-            Err(error) if error.code() == Some("ConflictException") => {
-                Ok(format!("launched before as {name}"))
-            }
+            Err(error) if error.code() == Some("ConflictException") => Ok(launched_before(&error, &name)),
             Err(error) => Err(format!("RunTask failed: {}", DisplayErrorContext(&error))),
         }
     }
@@ -94,6 +92,14 @@ impl Launcher {
             .map_err(|error| error.to_string())?;
         Ok(NetworkConfiguration::builder().awsvpc_configuration(vpc).build())
     }
+}
+
+fn launched_before(error: &SdkError<RunTaskError>, name: &str) -> String {
+    let task = match error.as_service_error() {
+        Some(RunTaskError::ConflictException(conflict)) => conflict.resource_ids().first().cloned(),
+        _ => None,
+    };
+    task.unwrap_or_else(|| format!("launched before as {name}"))
 }
 
 fn started(output: &RunTaskOutput) -> Result<String, String> {

@@ -1,6 +1,7 @@
 //! Country profiles and credentials from files and from the environment. (Deployed, they come from a
 //! parameter store.) The environment itself is read by nobody here: the binary hands over its variables.
 
+mod cache;
 mod environment;
 mod files;
 mod parameters;
@@ -11,9 +12,10 @@ use std::fmt;
 use calls::profile::Profiles;
 use calls::secret::Secret;
 
+pub use cache::Known;
 pub use environment::from_environment;
 pub use files::from_directory;
-pub use parameters::{Known, StoredProfiles, stored_credentials};
+pub use parameters::{StoredProfiles, stored_credentials};
 
 /// The variables of an environment. An empty or blank one counts as not set.
 #[derive(Clone, Default)]

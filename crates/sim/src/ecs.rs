@@ -236,7 +236,9 @@ impl Shared {
                 let same = state.tasks.iter().find(|task| task.arn == *arn).map(|task| task.described(self));
                 Ok((json!({ "tasks": [same], "failures": [] }), Reply::Sent))
             } else {
-                Err(Refused::new("ConflictException", "The client token was used with other parameters."))
+                let conflict =
+                    Refused::new("ConflictException", "The client token was used with other parameters.");
+                Err(Refused { resource_ids: vec![arn.clone()], ..conflict })
             };
         }
         let trouble = state.troubles.pop_front();
@@ -350,9 +352,7 @@ async fn act(
     };
     let (status, answer) = match answer {
         Ok(answer) => (StatusCode::OK, answer),
-        Err(refused) => {
-            (StatusCode::BAD_REQUEST, json!({ "__type": refused.kind, "message": refused.message }))
-        }
+        Err(refused) => (StatusCode::BAD_REQUEST, refused.wire()),
     };
     (status, [("content-type", "application/x-amz-json-1.1")], answer.to_string()).into_response()
 }

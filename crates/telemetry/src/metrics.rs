@@ -65,6 +65,14 @@ impl Metrics {
         Self::new(at, &[directive(&["Stage", "Code"], "Refusals")], line)
     }
 
+    /// A message did not go through and comes again: `WaitedSeconds` since it was sent, by stage.
+    pub fn of_message_again(at: Timestamp, stage: &Stage, waited_seconds: u64) -> Self {
+        let line = json!({ "Stage": stage.0, "WaitedSeconds": waited_seconds });
+        let mut waited = directive(&["Stage"], "WaitedSeconds");
+        waited["Metrics"][0]["Unit"] = "Seconds".into();
+        Self::new(at, &[waited], line)
+    }
+
     fn new(at: Timestamp, directives: &[Value], mut line: Value) -> Self {
         line["_aws"] = json!({ "Timestamp": at.as_millisecond(), "CloudWatchMetrics": directives });
         Self(line)
@@ -140,7 +148,7 @@ mod tests {
                 let values: Vec<String> = values.collect();
                 assert!(values.iter().all(|value| (1..=1024).contains(&value.chars().count())));
                 let name = metric["Name"].as_str().unwrap();
-                assert_eq!(metric["Unit"], "Count");
+                assert_eq!(metric["Unit"], if name.ends_with("Seconds") { "Seconds" } else { "Count" });
                 found.push((name.to_owned(), root[name].as_f64().unwrap(), values));
                 named.insert(name);
                 named.extend(set);
@@ -177,5 +185,11 @@ mod tests {
             let found = extracted(&Metrics::of_refusal(at(), &Stage::new("prod"), code));
             assert_eq!(found, [("Refusals".to_owned(), 1.0, by_code)]);
         }
+    }
+
+    #[test]
+    fn a_message_that_comes_again_says_how_long_it_has_waited() {
+        let found = extracted(&Metrics::of_message_again(at(), &Stage::new("prod"), 635));
+        assert_eq!(found, [("WaitedSeconds".to_owned(), 635.0, vec!["prod".to_owned()])]);
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::anyhow;
 use aws_config::BehaviorVersion;
 use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
 use aws_lambda_events::sqs::SqsEvent;
 use cloud::call_folder::CallFolders;
 use cloud::launch::{Launcher, Pace};
@@ -18,6 +19,9 @@ use telemetry::metrics::Stage;
 use tokio::runtime::Handle;
 use tokio::sync::OnceCell;
 
+/// A request that is not answered is sent again, and given up well before the function's own time is over.
+const ATTEMPT: Duration = Duration::from_secs(4);
+const OPERATION: Duration = Duration::from_secs(9);
 /// Longer than this a message does not wait for its turn to be launched; it comes again instead.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
@@ -40,7 +44,9 @@ async fn main() -> Result<(), lambda_runtime::Error> {
 }
 
 async fn build(settings: &Settings) -> anyhow::Result<Router> {
-    let aws = aws_config::load_defaults(BehaviorVersion::latest()).await;
+    let patience =
+        TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT).operation_timeout(OPERATION).build();
+    let aws = aws_config::defaults(BehaviorVersion::latest()).timeout_config(patience).load().await;
     let sqs = aws_sdk_sqs::Client::new(&aws);
     // The SDK's own tries would not keep the pace; the message comes again anyway.
     let ecs = aws_sdk_ecs::config::Builder::from(&aws).retry_config(RetryConfig::disabled()).build();

@@ -68,6 +68,27 @@ fn of_a_batch_only_what_failed_comes_again() {
 }
 
 #[test]
+fn what_never_finds_a_task_is_given_up_with_a_reason_before_the_queue_does_it_without() -> Result<()> {
+    tests::cloud::in_a_cloud_apart(&[("MaxReceives", "2")], async |cloud| {
+        cloud.deployment.ecs.trouble([Trouble::NoCapacity; 2]);
+        let call = cloud.call_to(person::busy()).await?.send().await?;
+        let letters = cloud.dead_letters(&[&call.body]).await?;
+        ensure!(attribute(&letters[0], "RefusalCode") == Some("receives_exhausted"), "{letters:#?}");
+        let detail = attribute(&letters[0], "RefusalDetail").unwrap_or_default();
+        ensure!(detail.contains("delivery 2") && detail.contains("Capacity is unavailable"), "{detail}");
+        ensure!(attribute(&letters[0], "OcgAttempt") == Some("2"), "{letters:#?}");
+        let outcome = call.outcome().await?;
+        ensure!(outcome.reason.as_deref() == Some("refused"), "{outcome:#?}");
+        let told = cloud.history(&call, 1).await?;
+        ensure!(told[0]["metadata"]["status"] == "SIP_CALL_FAILED", "{told:#?}");
+        let open = cloud.folders.open_attempts().await?;
+        ensure!(open.is_empty() && call.dials().await?.is_empty(), "{open:?}");
+        cloud.queue_is_empty().await
+    });
+    Ok(())
+}
+
+#[test]
 fn no_second_sees_more_tasks_started_than_are_allowed() -> Result<()> {
     const MESSAGES: usize = 1000;
     const ALLOWED: usize = 50;

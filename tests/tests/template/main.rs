@@ -61,7 +61,10 @@ fn no_message_is_lost_between_the_queues() {
     let ours = template.parameter("MaxReceives")["MaxValue"].as_u64().unwrap();
     assert!(queue["RedrivePolicy"]["maxReceiveCount"].as_u64().unwrap() > ours);
     // The last of them while the queue still keeps it: they are up to a quarter of an hour apart.
-    assert!(ours * 15 * 60 < queue["MessageRetentionPeriod"].as_u64().unwrap());
+    let kept_for = queue["MessageRetentionPeriod"].as_u64().unwrap();
+    assert!(ours * 15 * 60 < kept_for);
+    // And SQS's own, should ours never be able to act: a letter without a reason is better than none.
+    assert!(queue["RedrivePolicy"]["maxReceiveCount"].as_u64().unwrap() * 15 * 60 < kept_for);
     let allowed = dead["RedriveAllowPolicy"]["sourceQueueArns"][0]["Fn::Sub"].as_str().unwrap();
     let name = queue["QueueName"]["Fn::Sub"].as_str().unwrap();
     assert!(allowed.ends_with(&format!(":{name}")), "{allowed} is not the ARN of {name}");

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+
+/// A task takes so long at most from RunTask's answer to its dial claim (Fargate's own start included).
+const START_TAKES: SignedDuration = SignedDuration::from_secs(60);
 
 /// `message.json`: the message that made this call, as received.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +32,8 @@ pub struct Folder {
 pub struct AttemptSeen {
     /// `job.json` exists.
     pub job: bool,
+    /// The job's deadline for taking the dial claim.
+    pub claim_by: Option<Timestamp>,
     /// `launched.json` exists.
     pub launched: bool,
     /// `dial.json` exists.
@@ -68,6 +73,12 @@ impl Folder {
     /// The newest attempt there is.
     pub(super) fn last_attempt(&self) -> Option<u32> {
         self.attempts.keys().next_back().copied()
+    }
+
+    /// A task that is started for `attempt` only now could no longer take its dial claim in time.
+    pub(super) fn is_too_late(&self, attempt: u32, now: Timestamp) -> bool {
+        let claim_by = self.attempts.get(&attempt).and_then(|seen| seen.claim_by);
+        claim_by.is_some_and(|claim_by| claim_by.duration_since(now) < START_TAKES)
     }
 
     /// Where `attempt` stands. It may go on only when *every* attempt before it allows another: a marked

@@ -136,6 +136,11 @@ impl Routing {
         self.identity.attempt = Some(attempt);
         match folder.stand(attempt) {
             Stand::OutOfOurHands => self.nothing_to_do(),
+            // Its task would find that it may not dial any more, and nobody would be told.
+            Stand::ToBeLaunched if folder.is_too_late(attempt, self.now) => {
+                self.record(Fact::DeliveredAgain);
+                self.give_up("no task could be started before the job's deadline")
+            }
             Stand::ToBeLaunched => {
                 self.record(Fact::DeliveredAgain);
                 self.launch()
@@ -288,13 +293,23 @@ impl Routing {
         if self.delivery.receive_count < self.policy.max_receives {
             return self.retry(detail);
         }
-        let detail = format!("given up at delivery {}: {detail}", self.delivery.receive_count);
-        let refusal = Refusal::new(RefusalCode::ReceivesExhausted, detail, None);
         if is_claimed {
-            self.want(Effect::TakeDial(self.attempt(), Box::new(given_up(&refusal))));
-            return State::GivingUp(GivingUp::Dial, refusal);
+            return self.give_up(&detail);
         }
+        let refusal = self.exhausted(&detail);
         self.refuse(refusal)
+    }
+
+    /// Ends a claimed attempt that no task has: the dial claim is taken first, so that none ever will.
+    fn give_up(&mut self, detail: &str) -> State {
+        let refusal = self.exhausted(detail);
+        self.want(Effect::TakeDial(self.attempt(), Box::new(given_up(&refusal))));
+        State::GivingUp(GivingUp::Dial, refusal)
+    }
+
+    fn exhausted(&self, detail: &str) -> Refusal {
+        let detail = format!("given up at delivery {}: {detail}", self.delivery.receive_count);
+        Refusal::new(RefusalCode::ReceivesExhausted, detail, None)
     }
 
     /// Claim with the decision, outcome, letter, `next.json`, `open/`: in this order each step can be

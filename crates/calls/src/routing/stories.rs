@@ -11,9 +11,10 @@ fn a_message_is_claimed_and_a_task_launched() {
     let mut world = World::new();
     assert_eq!(world.receive(call("m-1")), Verdict::Done);
     assert_eq!((world.launches, world.open, world.letters.len()), (1, true, 0));
-    let seen = AttemptSeen { job: true, launched: true, ..AttemptSeen::default() };
+    let claim_by = Some(at("2026-07-21T16:00:00Z"));
+    let seen = AttemptSeen { job: true, claim_by, launched: true, ..AttemptSeen::default() };
     assert_eq!(world.folder.attempts[&1], seen);
-    assert_eq!(world.deadline, Some(at("2026-07-21T12:10:00Z")));
+    assert_eq!(world.deadline, Some(at("2026-07-21T16:00:00Z")));
     let told: Vec<&Fact> = world.facts.iter().collect();
     assert!(matches!(
         told[..],
@@ -316,6 +317,20 @@ fn giving_up_stops_before_a_task_that_has_the_dial_claim() {
     let mut world = World { breaks: vec!["launch"], races: ["dial"].into(), ..World::new() };
     assert_eq!(world.receive(last_time(call("m-1"))), Verdict::Done);
     assert!(world.letters.is_empty() && world.ending.is_none());
+}
+
+#[test]
+fn what_could_not_be_started_until_its_deadline_is_given_up_and_not_forgotten() {
+    let mut world = World { breaks: vec!["launch"], ..World::new() };
+    assert!(matches!(world.receive(call("m-1")), Verdict::Retry(_)));
+    world.breaks.clear();
+    // Half a minute before the deadline: Fargate may take longer to start it.
+    world.folder.attempts.get_mut(&1).unwrap().claim_by = Some(at("2026-07-21T12:00:30Z"));
+    assert_eq!(world.receive(call("m-1")), Verdict::Refused(RefusalCode::ReceivesExhausted));
+    assert_eq!(world.launches, 0);
+    let seen = &world.folder.attempts[&1];
+    assert!(seen.dial && seen.next && !world.open, "no task can dial for it any more");
+    assert_eq!(world.letters[0].attempt.number, 2, "sent again, it is a new attempt");
 }
 
 #[test]

@@ -149,7 +149,10 @@ impl World {
                 );
                 self.deadline = Some(deadline);
                 let there = self.attempt(&attempt).job;
-                self.claim("job", there, |world| world.attempt(&attempt).job = true)
+                self.claim("job", there, |world| {
+                    let seen = world.attempt(&attempt);
+                    (seen.job, seen.claim_by) = (true, Some(deadline));
+                })
             }
             Effect::Launch(attempt) => {
                 assert!(self.attempt(&attempt).job, "nothing is launched that is not claimed");

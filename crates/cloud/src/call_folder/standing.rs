@@ -68,6 +68,7 @@ impl From<&Standing> for Folder {
         });
         let seen = |attempt: &AttemptStanding| AttemptSeen {
             job: attempt.job.is_some(),
+            claim_by: attempt.job.as_ref().map(|job| job.deadline),
             launched: attempt.launched.is_some(),
             dial: attempt.dial.is_some(),
             outcome: attempt

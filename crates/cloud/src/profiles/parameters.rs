@@ -1,80 +1,35 @@
 //! Profiles and secrets in SSM Parameter Store: `/ocg/<stage>/profiles/<CC>`, `/ocg/<stage>/secrets/…`.
 
-use std::sync::Arc;
-use std::time::Duration;
-
 use aws_sdk_ssm::Client;
 use aws_sdk_ssm::error::DisplayErrorContext;
 use aws_sdk_ssm::operation::get_parameter::GetParameterError;
 use calls::profile::{CountryProfile, Profiles};
 use calls::secret::Secret;
 use serde::Deserialize;
-use tokio::sync::Mutex;
-use tokio::time::Instant;
 
 use super::Credentials;
-
-/// What was read is used for so long without asking again.
-const FRESH_FOR: Duration = Duration::from_secs(60);
-/// Before a number is refused the tree is read once more, but not more often than this.
-const READ_AGAIN_AFTER: Duration = Duration::from_secs(5);
-/// While the store cannot be reached, what was read is used for so long.
-const USABLE_FOR: Duration = Duration::from_secs(15 * 60);
+use super::cache::{Cache, Known};
 
 /// The country profiles of a stage, read as seldom as is right.
 #[derive(Debug)]
 pub struct StoredProfiles {
     client: Client,
     path: String,
-    last: Mutex<Option<Read>>,
-}
-
-#[derive(Clone, Debug)]
-struct Read {
-    at: Instant,
-    profiles: Arc<Profiles>,
-}
-
-/// Profiles, and what went wrong on the way to them.
-#[derive(Clone, Debug)]
-pub struct Known {
-    /// The profiles.
-    pub profiles: Arc<Profiles>,
-    /// The store cannot be reached: these are so many seconds old.
-    pub stale: Option<(u64, String)>,
+    cache: Cache,
 }
 
 impl StoredProfiles {
     /// Those of `stage`. Nothing is read yet.
     pub fn new(client: Client, stage: &str) -> Self {
-        Self { client, path: format!("/ocg/{stage}/profiles"), last: Mutex::new(None) }
+        Self { client, path: format!("/ocg/{stage}/profiles"), cache: Cache::default() }
     }
 
     /// The profiles; with `fresh`, read again before a number is refused.
     ///
     /// # Errors
-    /// A sentence, when nothing that may still be used was ever read.
+    /// A sentence, when nothing that may still be used was ever read; with `fresh`, also when it is not fresh.
     pub async fn get(&self, fresh: bool) -> Result<Known, String> {
-        // Held while reading: who comes meanwhile gets what was read.
-        let mut last = self.last.lock().await;
-        let keep_for = if fresh { READ_AGAIN_AFTER } else { FRESH_FOR };
-        if let Some(read) = last.as_ref().filter(|read| read.at.elapsed() < keep_for) {
-            return Ok(Known { profiles: read.profiles.clone(), stale: None });
-        }
-        match self.read().await {
-            Ok(profiles) => {
-                let profiles = Arc::new(profiles);
-                *last = Some(Read { at: Instant::now(), profiles: profiles.clone() });
-                Ok(Known { profiles, stale: None })
-            }
-            Err(detail) => match last.as_ref().filter(|read| read.at.elapsed() < USABLE_FOR) {
-                Some(read) => {
-                    let stale = Some((read.at.elapsed().as_secs(), detail));
-                    Ok(Known { profiles: read.profiles.clone(), stale })
-                }
-                None => Err(detail),
-            },
-        }
+        self.cache.get(fresh, async || self.read().await).await
     }
 
     async fn read(&self) -> Result<Profiles, String> {

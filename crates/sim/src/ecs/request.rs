@@ -1,6 +1,6 @@
 //! A RunTask request, and the limits that AWS sets to it.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::registry::Definition;
 
@@ -15,11 +15,21 @@ const MOST_TASKS: u64 = 10;
 pub(super) struct Refused {
     pub(super) kind: &'static str,
     pub(super) message: String,
+    /// What is in the way.
+    pub(super) resource_ids: Vec<String>,
 }
 
 impl Refused {
     pub(super) fn new(kind: &'static str, message: &str) -> Self {
-        Self { kind, message: message.to_owned() }
+        Self { kind, message: message.to_owned(), resource_ids: Vec::new() }
+    }
+
+    pub(super) fn wire(&self) -> Value {
+        let mut wire = json!({ "__type": self.kind, "message": self.message });
+        if !self.resource_ids.is_empty() {
+            wire["resourceIds"] = self.resource_ids.as_slice().into();
+        }
+        wire
     }
 
     pub(super) fn client(message: &str) -> Self {
