@@ -19,7 +19,7 @@ check:
 advisories:
 	@exec scripts/advisories
 
-# Everything that demo and test run.
+# Everything that demo and test run, and the function as it is deployed (sam build).
 build:
 	@exec scripts/build
 
