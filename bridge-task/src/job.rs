@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::anyhow;
 use calls::ids::{AttemptId, Nonce, callee_identity, room_name};
 use calls::plan::{CallPlan, Leg};
-use cloud::call_folder::{CallFolders, draw_nonce};
+use cloud::call_folder::{CallFolders, StoreError, documents, draw_nonce};
 use cloud::profiles::{Credentials, Problem};
 use telemetry::metrics::Stage;
 
@@ -15,6 +15,9 @@ use crate::reports::{Reports, Ways};
 use crate::settings::Settings;
 use crate::{cli, clock};
 
+/// So long a deployed task waits for its bucket, looking again after each pause.
+const JOB_CAP: Duration = Duration::from_secs(120);
+const JOB_PAUSE: Duration = Duration::from_secs(1);
 /// Secrets that were not read by then are not waited for.
 const SECRETS_CAP: Duration = Duration::from_secs(60);
 /// What is left of the time for the dial claim when they are given up: enough to take the claim and say so.
@@ -113,6 +116,23 @@ impl Sources {
         })
     }
 
+    /// The job, if there is one. Its message is acknowledged: a bucket that is away for a moment must not end it
+    /// here, where nobody would be told.
+    async fn job(&self, attempt: &AttemptId) -> Result<Option<documents::Job>, StoreError> {
+        let deadline = clock::now() + JOB_CAP;
+        loop {
+            match self.folders.job(attempt).await {
+                Err(StoreError::Unavailable { path, detail })
+                    if self.deployed.is_some() && clock::now() < deadline =>
+                {
+                    tracing::warn!(path, detail, "job not read yet");
+                    tokio::time::sleep(JOB_PAUSE).await;
+                }
+                read => return read,
+            }
+        }
+    }
+
     async fn credentials(
         &self,
         country: &str,
@@ -136,7 +156,7 @@ pub async fn ways(settings: &Settings) -> Ways {
 /// there too.
 pub async fn from_call_folder(asked: &cli::Job, settings: &Settings) -> anyhow::Result<Job> {
     let sources = Sources::of(settings).await?;
-    let found = sources.folders.job(&asked.attempt).await?.ok_or_else(|| no_job(&asked.attempt, settings))?;
+    let found = sources.job(&asked.attempt).await?.ok_or_else(|| no_job(&asked.attempt, settings))?;
     let claim_by = clock::instant_of(found.deadline);
     let credentials = sources.credentials(&found.plan.profile.country, claim_by, settings).await;
     let Sources { folders, ways, task, .. } = sources;

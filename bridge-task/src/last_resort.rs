@@ -209,28 +209,15 @@ mod tests {
     use calls::fact::Fact;
     use calls::ids::CallKey;
     use calls::phone::PhoneNumber;
-    use calls::profile::CountryProfile;
     use calls::secret::Secret;
-    use calls::trigger::Tracking;
 
     use super::*;
     use crate::reports::{Stand, Ways};
 
     fn resort(folder: &std::path::Path, leg: Leg) -> LastResort {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let profile = CountryProfile::from_json(
-            r#"{"v":1,"country":"BR","livekit":{"url":"ws://127.0.0.1:9","trunkId":"ST_1",
-                "callerId":"+551130000000"},"agent":{"voice":"Ana"}}"#,
-        );
         let standing = Standing::first(&leg);
-        let plan = CallPlan {
-            call_id: "c".into(),
-            leg,
-            profile: profile.unwrap(),
-            system_prompt: "Be kind.".into(),
-            greeting_message: None,
-            tracking: Tracking::default(),
-        };
+        let plan = crate::reports::tests::plan(leg);
         let (key, secret) = (Secret::new("key"), Secret::new("hush"));
         let id = AttemptId::new(CallKey::from_sqs_message("m"), 1);
         let reports = Reports::start(Ways::default(), &id, &plan, None);

@@ -124,7 +124,7 @@ impl Told {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     #![allow(clippy::unwrap_used)]
     use calls::ids::CallKey;
     use calls::outcome::{EndReason, Ending, OutcomeKind};
@@ -134,7 +134,8 @@ mod tests {
 
     use super::*;
 
-    fn plan(leg: Leg) -> CallPlan {
+    /// A plan for Brazil that leads nowhere.
+    pub(crate) fn plan(leg: Leg) -> CallPlan {
         let profile = CountryProfile::from_json(
             r#"{"country":"BR","livekit":{"url":"ws://127.0.0.1:9","trunkId":"ST_1","callerId":"+551130000000"},
                 "agent":{"voice":"Ana"}}"#,

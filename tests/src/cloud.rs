@@ -205,6 +205,15 @@ impl Cloud {
         .await
     }
 
+    /// How many dead letters of this body there are now.
+    pub async fn dead_letters_now(&self, body: &str) -> Result<usize> {
+        let url = self.output("DeadLetterQueueUrl").await?;
+        let receive =
+            self.sqs.receive_message().queue_url(url).max_number_of_messages(10).visibility_timeout(0);
+        let received = receive.send().await?.messages.unwrap_or_default();
+        Ok(received.iter().filter(|letter| letter.body() == Some(body)).count())
+    }
+
     /// Waits until upstream was told so many things about this call, and takes them; oldest first.
     pub async fn history(&self, call: &Sent<'_>, count: usize) -> Result<Vec<Value>> {
         let of = |message: &Message| -> Option<Value> {

@@ -33,4 +33,4 @@ pub mod usage;
 pub use arrange::Arrangement;
 pub use ended::EndedCall;
 pub use live::LiveCall;
-pub use stage::{Scene, Stage, measured, story, story_apart};
+pub use stage::{Scene, Stage, given, measured, skip, story, story_apart};

@@ -110,8 +110,22 @@ fn binaries() -> Result<Binaries> {
     Binaries::find(|name| std::env::var(name).ok())
 }
 
+/// The file that a variable names, for tests that need one; `None` after the test was [skipped](skip).
 #[expect(clippy::disallowed_methods, reason = "a test's settings come from the environment")]
-pub(crate) fn skip(missing: &anyhow::Error) {
+pub fn given(variable: &str) -> Option<PathBuf> {
+    let file = std::env::var_os(variable).map(PathBuf::from).filter(|path| path.is_file());
+    if file.is_none() {
+        skip(&anyhow::anyhow!("{variable} must name a file; `make test` makes and sets it"));
+    }
+    file
+}
+
+/// Says aloud that a test is skipped.
+///
+/// # Panics
+/// Where `CI=true`: there nothing is skipped.
+#[expect(clippy::disallowed_methods, reason = "a test's settings come from the environment")]
+pub fn skip(missing: &anyhow::Error) {
     assert!(std::env::var("CI").as_deref() != Ok("true"), "with CI=true nothing is skipped: {missing}");
     // Not by eprintln: the test harness would keep it to itself.
     let _ = writeln!(std::io::stderr(), "SKIPPED: {missing}");

@@ -1,8 +1,6 @@
 //! A deployment's surroundings for one task, and the task in them.
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
-use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -22,7 +20,7 @@ use sim::aws::{AwsEmulator, NOBODY, REGION};
 use sim::stack::{CALLER_ID, Child, Output};
 use sim::ultravox::Ultravox;
 use sim::{stack, ultravox};
-use tests::{Scene, story};
+use tests::{Scene, given, story};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
@@ -61,21 +59,9 @@ pub struct Ended {
     pub took: Duration,
 }
 
-/// The emulator, or `None` after saying that there is none; missing on CI is a failure.
-#[expect(clippy::disallowed_methods, reason = "where the tests are told their programs")]
-fn emulator() -> Option<PathBuf> {
-    let found = std::env::var_os("AWS_EMULATOR").map(PathBuf::from).filter(|path| path.is_file());
-    if found.is_none() {
-        assert!(std::env::var_os("CI").is_none(), "on CI AWS_EMULATOR must be set");
-        // Not by eprintln: the test harness would keep it to itself.
-        let _ = writeln!(std::io::stderr(), "SKIPPED: AWS_EMULATOR must name a program; `make test` sets it");
-    }
-    found
-}
-
 /// Tells a story in a cloud of its own.
 pub fn in_the_cloud(agent: ultravox::Script, tell: impl AsyncFnOnce(Cloud<'_>) -> Result<()>) {
-    let Some(program) = emulator() else { return };
+    let Some(program) = given("AWS_EMULATOR") else { return };
     story(async |scene| {
         let port = stack::free_tcp_port()?;
         let aws = format!("http://127.0.0.1:{port}");

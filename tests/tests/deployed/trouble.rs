@@ -29,9 +29,13 @@ async fn run_task_is_called(cloud: &Cloud, before: usize, times: usize) -> Resul
 #[test]
 fn run_task_is_throttled_for_a_while() {
     alone_in_the_cloud(async |cloud| {
+        let before = cloud.deployment.ecs.run_task_calls().len();
         cloud.deployment.ecs.trouble([Trouble::Throttle; 2]);
         let call = cloud.call_to(person::busy()).await?.send().await?;
-        is_called_after_all(&call).await
+        is_called_after_all(&call).await?;
+        let asked = cloud.deployment.ecs.run_task_calls().len() - before;
+        ensure!(asked == 3, "two throttled calls of RunTask and one that went through: {asked}");
+        Ok(())
     });
 }
 
@@ -40,6 +44,32 @@ fn there_is_no_capacity_for_a_moment() {
     alone_in_the_cloud(async |cloud| {
         cloud.deployment.ecs.trouble([Trouble::NoCapacity]);
         let call = cloud.call_to(person::busy()).await?.send().await?;
+        is_called_after_all(&call).await
+    });
+}
+
+#[test]
+fn a_task_starts_slowly() {
+    alone_in_the_cloud(async |cloud| {
+        cloud.deployment.ecs.trouble([Trouble::StartAfter(Duration::from_secs(4))]);
+        let call = cloud.call_to(person::busy()).await?.send().await?;
+        cloud.queue_is_empty().await?;
+        ensure!(call.dials().await?.is_empty(), "the message is done, its task has not started yet");
+        is_called_after_all(&call).await
+    });
+}
+
+#[test]
+fn the_bucket_is_away_when_a_task_starts() {
+    alone_in_the_cloud(async |cloud| {
+        cloud.deployment.ecs.trouble([Trouble::StartAfter(Duration::from_secs(3))]);
+        let call = cloud.call_to(person::busy()).await?.send().await?;
+        cloud.queue_is_empty().await?;
+        cloud.deployment.ecs.cut([Cut { service: "s3", containing: String::new() }]);
+        // Longer than one operation is tried.
+        tokio::time::sleep(Duration::from_secs(18)).await;
+        ensure!(call.dials().await?.is_empty(), "nothing rings without a claim");
+        cloud.deployment.ecs.cut([]);
         is_called_after_all(&call).await
     });
 }
@@ -133,7 +163,17 @@ fn dead_letters_cannot_be_sent() {
 fn upstream_cannot_be_told() {
     alone_in_the_cloud(async |cloud| {
         cloud.deployment.ecs.cut([Cut { service: "sqs", containing: "call-history".to_owned() }]);
+        let before = cloud.deployment.ecs.cut_requests();
         let call = cloud.call_to(person::busy()).await?.send().await?;
-        is_called_after_all(&call).await
+        is_called_after_all(&call).await?;
+        let told = cloud.deployment.ecs.cut_requests();
+        ensure!(told > before, "nobody tried to tell");
+        // A refusal is a letter all the same, and one.
+        let refused = cloud.call_to_number("+99912345678901").send().await?;
+        cloud.dead_letters(&[&refused.body]).await?;
+        cloud.queue_is_empty().await?;
+        ensure!(cloud.deployment.ecs.cut_requests() > told, "nobody tried to tell of the refusal");
+        ensure!(cloud.dead_letters_now(&refused.body).await? == 0, "a second letter");
+        Ok(())
     });
 }

@@ -1,6 +1,5 @@
 //! Our side: a livekit-server, and our client in one of its rooms.
 
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -23,18 +22,8 @@ pub struct Place {
 }
 
 /// What is needed, or `None` after saying what is missing; missing on CI is a failure.
-#[expect(clippy::disallowed_methods, reason = "where the tests are told their programs")]
 pub async fn place() -> Option<Place> {
-    let find = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_file());
-    let (Some(binary), Some(python)) = (find("LIVEKIT_SERVER"), find("SDK_PYTHON")) else {
-        assert!(std::env::var_os("CI").is_none(), "on CI LIVEKIT_SERVER and SDK_PYTHON must be set");
-        // Not by eprintln: the test harness would keep it to itself.
-        let _ = writeln!(
-            std::io::stderr(),
-            "SKIPPED: LIVEKIT_SERVER and SDK_PYTHON must name programs; `make test` sets them"
-        );
-        return None;
-    };
+    let (binary, python) = tests::given("LIVEKIT_SERVER").zip(tests::given("SDK_PYTHON"))?;
     sim::stack::install_crypto();
     let dir = tempfile::tempdir().unwrap();
     let server = LiveKitServer::start(&binary, dir.path(), None, false).await.unwrap();
