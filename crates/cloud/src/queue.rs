@@ -1,16 +1,18 @@
-//! Queues (SQS): what we send, and in which shape.
+//! Queues (SQS): what we send and receive, and in which shape.
 
 pub mod attributes;
 pub mod dead_letter;
+mod received;
 
 use std::time::Duration;
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::error::DisplayErrorContext;
 use aws_sdk_sqs::primitives::Blob;
-use aws_sdk_sqs::types::MessageAttributeValue;
+use aws_sdk_sqs::types::{MessageAttributeValue, MessageSystemAttributeName, QueueAttributeName};
 
 use attributes::{Attribute, Content};
+pub use received::Received;
 
 /// The longest that SQS hides a message.
 const LONGEST_PUT_OFF: i32 = 12 * 60 * 60;
@@ -60,17 +62,77 @@ impl Queue {
 }
 
 impl Queue {
+    /// Receives up to `most` messages (SQS: ten), which stay invisible to others for `hidden`; waits up to `wait`
+    /// (SQS: 20 s) for the first.
+    ///
+    /// # Errors
+    /// When the queue does not answer, after the SDK's own retries.
+    pub async fn receive(&self, most: u8, wait: Duration, hidden: Duration) -> Result<Vec<Received>, String> {
+        let request = self
+            .client
+            .receive_message()
+            .queue_url(&self.url)
+            .max_number_of_messages(i32::from(most))
+            .wait_time_seconds(whole_seconds(wait))
+            .visibility_timeout(whole_seconds(hidden))
+            .message_attribute_names("All")
+            .message_system_attribute_names(MessageSystemAttributeName::All);
+        let answer = request.send().await.map_err(|error| DisplayErrorContext(&error).to_string())?;
+        Ok(answer.messages.unwrap_or_default().into_iter().map(Received::from).collect())
+    }
+
+    /// Acknowledges a received message: it is gone.
+    ///
+    /// # Errors
+    /// When the queue does not acknowledge it; the message comes again then.
+    pub async fn delete(&self, receipt_handle: &str) -> Result<(), String> {
+        let request = self.client.delete_message().queue_url(&self.url).receipt_handle(receipt_handle);
+        request.send().await.map(drop).map_err(|error| DisplayErrorContext(&error).to_string())
+    }
+
+    /// How many messages it holds: waiting, and received by somebody who has not acknowledged them. Approximate.
+    ///
+    /// # Errors
+    /// When the queue does not answer.
+    pub async fn depth(&self) -> Result<Depth, String> {
+        let request = self.client.get_queue_attributes().queue_url(&self.url);
+        let answer = request.attribute_names(QueueAttributeName::All).send().await;
+        let found =
+            answer.map_err(|error| DisplayErrorContext(&error).to_string())?.attributes.unwrap_or_default();
+        let count = |name| found.get(&name).and_then(|text| text.parse().ok()).unwrap_or(0);
+        Ok(Depth {
+            waiting: count(QueueAttributeName::ApproximateNumberOfMessages),
+            delayed: count(QueueAttributeName::ApproximateNumberOfMessagesDelayed),
+            in_flight: count(QueueAttributeName::ApproximateNumberOfMessagesNotVisible),
+        })
+    }
+
     /// Puts off the next delivery of a received message by `delay` (ChangeMessageVisibility), up to 12 hours.
     ///
     /// # Errors
     /// When the queue does not acknowledge it; the message then comes when the queue's own time is over.
     pub async fn put_off(&self, receipt_handle: &str, delay: Duration) -> Result<(), String> {
-        let seconds = i32::try_from(delay.as_secs()).unwrap_or(LONGEST_PUT_OFF).min(LONGEST_PUT_OFF);
+        let seconds = whole_seconds(delay);
         let request =
             self.client.change_message_visibility().queue_url(&self.url).receipt_handle(receipt_handle);
         let answer = request.visibility_timeout(seconds).send().await;
         answer.map(drop).map_err(|error| DisplayErrorContext(&error).to_string())
     }
+}
+
+/// How many messages a queue holds, approximately.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Depth {
+    /// To be received now.
+    pub waiting: u64,
+    /// To be received later: sent with a delay.
+    pub delayed: u64,
+    /// Received by somebody, not acknowledged.
+    pub in_flight: u64,
+}
+
+fn whole_seconds(time: Duration) -> i32 {
+    i32::try_from(time.as_secs()).unwrap_or(LONGEST_PUT_OFF).min(LONGEST_PUT_OFF)
 }
 
 fn wire(attribute: &Attribute) -> Result<MessageAttributeValue, String> {

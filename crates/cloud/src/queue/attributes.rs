@@ -35,6 +35,14 @@ impl Attribute {
         (!text.is_empty()).then(|| Self { name: name.to_owned(), data_type: "String".to_owned(), content })
     }
 
+    /// Its value, if it is a text.
+    pub fn as_text(&self) -> Option<&str> {
+        match &self.content {
+            Content::Text(text) => Some(text),
+            Content::Bytes(_) => None,
+        }
+    }
+
     /// What it adds to the size of a message, in bytes.
     pub fn size(&self) -> usize {
         let content = match &self.content {

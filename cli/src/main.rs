@@ -1,0 +1,2 @@
+//! `ocg`, for the people who operate the gateway.
+fn main() {}
