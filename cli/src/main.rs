@@ -1,2 +1,44 @@
-//! `ocg`, for the people who operate the gateway.
-fn main() {}
+//! `ocg`: what the people who operate the gateway do at a terminal.
+//!
+//! One module a command. [`stack`] finds what a deployment is made of, [`output`] is all that is printed,
+//! [`settings`] all that is read from the environment.
+
+mod args;
+mod explain;
+mod failure;
+mod output;
+mod settings;
+mod stack;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use args::{Cli, Command};
+use failure::{Answer, exit_code};
+use output::Output;
+use settings::Settings;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let output = Output::new(cli.everywhere.json);
+    // For TLS to LiveKit and the agent's vendor.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let done = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(anyhow::Error::from)
+        .and_then(|runtime| runtime.block_on(run(cli, &output)));
+    if let Err(problem) = &done {
+        output.complain(problem);
+    }
+    ExitCode::from(exit_code(&done))
+}
+
+async fn run(cli: Cli, output: &Output) -> anyhow::Result<Answer> {
+    let settings = Settings::read(&cli.everywhere)?;
+    match cli.command {
+        Command::Explain(asked) => explain::run(&asked, &settings, output).await,
+        Command::Completions { shell } => output.completions(shell),
+    }
+}

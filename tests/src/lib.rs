@@ -24,6 +24,7 @@ pub mod ears;
 pub mod ended;
 mod leaks;
 mod live;
+pub mod ocg;
 pub mod person;
 pub mod sdk;
 mod stage;

@@ -11,6 +11,7 @@
 //! - [`FactsWriter`] – what happened, in numbered segments, without ever holding up the caller;
 //! - recordings.
 
+mod bucket;
 mod claim;
 pub mod documents;
 mod facts;
@@ -28,9 +29,8 @@ use std::time::Duration;
 use calls::ids::{AttemptId, CallKey, Nonce};
 use calls::outcome::Outcome;
 use futures_util::TryStreamExt;
-use object_store::aws::{AmazonS3Builder, S3ConditionalPut};
 use object_store::local::LocalFileSystem;
-use object_store::{ClientOptions, ObjectStore, ObjectStoreExt, PutPayload, RetryConfig};
+use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 
 pub use claim::Claimed;
 use documents::{Back, ByDay, DialClaim, Job, Launched, Message, Next, Open};
@@ -41,9 +41,6 @@ pub use standing::{AttemptStanding, Standing};
 
 /// How long one operation is tried again before it is given up.
 const TRY_FOR: Duration = Duration::from_secs(10);
-/// How often a client of a bucket repeats a request by itself: with its own default, ten times and growing pauses,
-/// one of our tries would last for minutes.
-const FEW_RETRIES: usize = 3;
 
 /// Why something could not be read or written. All of these mean "try again later"; none of them says
 /// anything about who holds what.
@@ -87,10 +84,6 @@ pub fn draw_nonce() -> Nonce {
     Nonce(format!("{:032x}", rand::random::<u128>()))
 }
 
-/// Of one request to a bucket.
-const CONNECTED_WITHIN: Duration = Duration::from_secs(3);
-const ANSWERED_WITHIN: Duration = Duration::from_secs(5);
-
 /// All call folders of a deployment. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct CallFolders {
@@ -106,30 +99,6 @@ impl CallFolders {
         std::fs::create_dir_all(directory).map_err(|error| failed(error.to_string()))?;
         let store = LocalFileSystem::new_with_prefix(directory).map_err(|error| failed(error.to_string()))?;
         Ok(Self::over(Arc::new(store.with_fsync(true))))
-    }
-
-    /// Call folders in a bucket (S3). Region, credentials and, for an emulator, `AWS_ENDPOINT_URL` are taken
-    /// from the environment as every AWS tool takes them.
-    pub fn in_bucket(bucket: &str) -> Result<Self, StoreError> {
-        // Plain HTTP is an emulator's, which only `AWS_ENDPOINT_URL` can name.
-        let options = ClientOptions::new().with_allow_http(true);
-        let options = options.with_connect_timeout(CONNECTED_WITHIN).with_timeout(ANSWERED_WITHIN);
-        let store = AmazonS3Builder::from_env()
-            .with_bucket_name(bucket)
-            .with_conditional_put(S3ConditionalPut::ETagMatch)
-            // Short: whoever waits for the bucket has a message or a call in hand, and tries again in its own way.
-            .with_client_options(options)
-            .with_retry(RetryConfig {
-                max_retries: FEW_RETRIES,
-                retry_timeout: TRY_FOR,
-                ..RetryConfig::default()
-            })
-            .build();
-        let failed = |error: object_store::Error| StoreError::Unavailable {
-            path: format!("s3://{bucket}"),
-            detail: error.to_string(),
-        };
-        Ok(Self::over(Arc::new(store.map_err(failed)?)))
     }
 
     /// Call folders in any store. Its put-if-absent must be switched on (S3: conditional put).

@@ -63,6 +63,7 @@ pub struct Deployment {
     programs: Programs,
     dir: PathBuf,
     outputs: Mutex<BTreeMap<String, String>>,
+    stage: Mutex<String>,
 }
 
 impl Deployment {
@@ -92,8 +93,8 @@ impl Deployment {
         };
         let ecs = Ecs::in_front_of(emulator, dir.join("tasks")).await?;
         let emulator = AwsEmulator::start(&programs.emulator, dir, port, &ecs.url()).await?;
-        let (dir, outputs) = (dir.to_owned(), Mutex::default());
-        Ok(Self { ecs, emulator, programs, dir, outputs })
+        let (dir, outputs, stage) = (dir.to_owned(), Mutex::default(), Mutex::default());
+        Ok(Self { ecs, emulator, programs, dir, outputs, stage })
     }
 
     /// Deploys the template, or the same again, with these parameters, and returns what SAM said.
@@ -102,6 +103,7 @@ impl Deployment {
     /// What SAM said.
     pub async fn deploy(&self, parameters: &BTreeMap<String, String>) -> Result<String> {
         let template = self.programs.template.clone();
+        *self.stage.lock().await = parameters.get("Stage").cloned().unwrap_or_default();
         let overrides = parameters.iter().map(|(name, value)| format!("{name}={value}"));
         let said = self
             .sam(
@@ -120,6 +122,21 @@ impl Deployment {
             serde_json::from_str(&listed).with_context(|| format!("no outputs: {listed}"))?;
         *self.outputs.lock().await = outputs.into_iter().map(|output| (output.name, output.value)).collect();
         Ok(said)
+    }
+
+    /// What the stack is called: after its stage, as `make deploy` does.
+    async fn stack_name(&self) -> String {
+        format!("ocg-{}", self.stage.lock().await)
+    }
+
+    /// What every AWS tool must be told to reach this deployment.
+    pub fn variables(&self) -> [(&'static str, String); 4] {
+        [
+            ("AWS_ENDPOINT_URL", self.ecs.url()),
+            ("AWS_REGION", REGION.to_owned()),
+            ("AWS_ACCESS_KEY_ID", NOBODY.to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", NOBODY.to_owned()),
+        ]
     }
 
     /// An output of the stack.
@@ -218,13 +235,10 @@ impl Deployment {
     async fn sam(&self, words: &[&str], more: impl FnOnce(&mut Command)) -> Result<String> {
         let mut sam = Command::new(&self.programs.sam);
         // Not where somebody's own samconfig.toml would be read.
-        sam.args(words).args(["--stack-name", "ocg", "--region", REGION]).current_dir(&self.dir);
+        sam.args(words).args(["--stack-name", &self.stack_name().await, "--region", REGION]);
+        sam.current_dir(&self.dir);
         more(&mut sam);
-        sam.env("AWS_ENDPOINT_URL", self.ecs.url())
-            .env("AWS_ACCESS_KEY_ID", NOBODY)
-            .env("AWS_SECRET_ACCESS_KEY", NOBODY)
-            .env("SAM_CLI_TELEMETRY", "0")
-            .kill_on_drop(true);
+        sam.envs(self.variables()).env("SAM_CLI_TELEMETRY", "0").kill_on_drop(true);
         let output =
             sam.output().await.with_context(|| format!("cannot run {}", self.programs.sam.display()))?;
         let (said, complaint) =

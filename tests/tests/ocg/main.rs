@@ -1,0 +1,3 @@
+//! `ocg` against the deployed stack: what operators do, with the program that they run.
+
+mod explain;
