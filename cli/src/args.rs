@@ -5,7 +5,13 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
+use crate::call::Call;
+use crate::calls::Calls;
+use crate::doctor::Doctor;
 use crate::explain::Explain;
+use crate::hangup::Hangup;
+use crate::profile::Profile;
+use crate::tail::Tail;
 
 /// Operates the Outbound Call Gateway: profiles, calls, dead letters.
 ///
@@ -42,6 +48,31 @@ pub struct Everywhere {
 /// What there is to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// The countries that can be called, and their secrets.
+    #[command(subcommand)]
+    Profile(Profile),
+    /// Calls somebody: a real message on the queue, followed until its outcome.
+    #[command(
+        after_help = "Example:\n  ocg call --stage dev --to +5511987654321 --prompt-file prompt.txt --greeting 'Bom dia!'\n\n\
+                            Exits with 0 if somebody answered, with 3 if not."
+    )]
+    Call(Call),
+    /// What happens in a call, as it happens.
+    #[command(after_help = "Example:\n  ocg tail 3f2a9c --stage prod")]
+    Tail(Tail),
+    /// Which calls there were, and how they ended.
+    #[command(subcommand)]
+    Calls(Calls),
+    /// Ends a call now; one that has not rung yet never will.
+    Hangup(Hangup),
+    /// Stops routing messages; they wait on the queue, and calls that run go on.
+    #[command(after_help = "Example:\n  ocg pause --stage prod")]
+    Pause,
+    /// Routes messages again.
+    #[command(after_help = "Example:\n  ocg resume --stage prod")]
+    Resume,
+    /// Every endpoint, permission and quota that the deployment needs: what is wrong, and what to do.
+    Doctor(Doctor),
     /// What would happen to a message, and why: by the router's own code.
     Explain(Explain),
     /// Prints what a shell completes ocg with: ocg completions bash > /etc/bash_completion.d/ocg

@@ -4,11 +4,20 @@
 //! [`settings`] all that is read from the environment.
 
 mod args;
+mod call;
+mod calls;
+mod doctor;
+mod event_source;
 mod explain;
 mod failure;
+mod hangup;
 mod output;
+mod profile;
+mod report;
 mod settings;
 mod stack;
+mod tail;
+mod which;
 
 use std::process::ExitCode;
 
@@ -38,6 +47,14 @@ fn main() -> ExitCode {
 async fn run(cli: Cli, output: &Output) -> anyhow::Result<Answer> {
     let settings = Settings::read(&cli.everywhere)?;
     match cli.command {
+        Command::Profile(asked) => profile::run(&asked, &settings, output).await,
+        Command::Call(asked) => call::run(&asked, &settings, output).await,
+        Command::Tail(asked) => tail::run(&asked, &settings, output).await,
+        Command::Calls(asked) => calls::run(&asked, &settings, output).await,
+        Command::Hangup(asked) => hangup::run(&asked, &settings, output).await,
+        Command::Pause => event_source::turn(false, &settings, output).await,
+        Command::Resume => event_source::turn(true, &settings, output).await,
+        Command::Doctor(asked) => doctor::run(&asked, &settings, output).await,
         Command::Explain(asked) => explain::run(&asked, &settings, output).await,
         Command::Completions { shell } => output.completions(shell),
     }

@@ -47,11 +47,6 @@ impl Settings {
         self.stage.as_deref().ok_or_else(|| misuse(missing))
     }
 
-    /// Was a deployment named?
-    pub fn has_stage(&self) -> bool {
-        self.stage.is_some()
-    }
-
     /// The name of its CloudFormation stack.
     ///
     /// # Errors

@@ -31,6 +31,8 @@ pub struct Stack {
     pub stage: String,
     /// The stack's.
     pub name: String,
+    /// CloudFormation's word for its state.
+    pub status: String,
     /// Its region and our credentials.
     pub aws: SdkConfig,
     outputs: BTreeMap<String, String>,
@@ -73,7 +75,8 @@ impl Stack {
             Some(stage) => stage.clone(),
             None => settings.stage()?.to_owned(),
         };
-        Ok(Self { stage, name, aws, outputs, parameters })
+        let status = stack.stack_status().map_or("?", |status| status.as_str()).to_owned();
+        Ok(Self { stage, name, status, aws, outputs, parameters })
     }
 
     /// An output of the stack.

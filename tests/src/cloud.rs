@@ -108,7 +108,8 @@ impl Cloud {
         let stack = Stack::start(binaries, StackConfig { dir: stack_dir, ..StackConfig::default() }).await?;
         let key = Secret::new(draw_nonce().0);
         let script = agent::who_says([agent::line(1500)]);
-        let script = sim::ultravox::Script { api_key: Some(key.expose().to_owned()), ..script };
+        let voices = vec!["another-voice".to_owned(), "test-voice".to_owned()];
+        let script = sim::ultravox::Script { api_key: Some(key.expose().to_owned()), voices, ..script };
         let vendor = Ultravox::start(([127, 0, 0, 1], 0).into(), script).await?;
         let deployment = Deployment::start(programs, &binaries.bridge_task, dir, &[]).await?;
         let sqs = deployment.sqs();
@@ -201,6 +202,19 @@ impl Cloud {
     pub async fn dead_letters(&self, bodies: &[&str]) -> Result<Vec<Message>> {
         self.taken(&self.output("DeadLetterQueueUrl").await?, bodies.len(), |message| {
             bodies.contains(&message.body().unwrap_or_default())
+        })
+        .await
+    }
+
+    /// Waits until so many dead letters lie there.
+    pub async fn dead_letters_come(&self, count: usize) -> Result<()> {
+        let url = self.output("DeadLetterQueueUrl").await?;
+        wait_for("the dead letters come", PATIENCE, async || {
+            let asked =
+                self.sqs.get_queue_attributes().queue_url(&url).attribute_names(QueueAttributeName::All);
+            let found = asked.send().await?.attributes.unwrap_or_default();
+            let waiting = found.get(&QueueAttributeName::ApproximateNumberOfMessages);
+            Ok((waiting.and_then(|waiting| waiting.parse().ok()) == Some(count)).then_some(()))
         })
         .await
     }

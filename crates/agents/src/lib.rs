@@ -78,6 +78,16 @@ impl Agent {
         }
     }
 
+    /// Has this account a voice of this name or id? Changes nothing.
+    ///
+    /// # Errors
+    /// The vendor cannot be reached, or refuses our key.
+    pub async fn has_voice(&self, voice: &str, api_key: &Secret) -> Result<bool, AgentFailure> {
+        match self {
+            Self::Ultravox(client) => client.has_voice(voice, api_key).await,
+        }
+    }
+
     /// Why the vendor says that its call ended, in its own word. Takes at most two seconds; `None` if
     /// it does not say.
     pub async fn why_ended(&self, agent_call_id: &str, api_key: &Secret) -> Option<String> {

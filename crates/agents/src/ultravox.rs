@@ -4,6 +4,7 @@
 mod client;
 mod request;
 mod voicemail;
+mod voices;
 mod wire;
 
 pub use client::Client;

@@ -4,6 +4,7 @@
 //! them and finds the one for a number.
 
 mod read;
+mod review;
 mod set;
 
 use serde::{Deserialize, Serialize};

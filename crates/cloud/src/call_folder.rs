@@ -15,6 +15,7 @@ mod bucket;
 mod claim;
 pub mod documents;
 mod facts;
+mod find;
 pub mod paths;
 mod read;
 mod recording;
@@ -34,7 +35,8 @@ use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 
 pub use claim::Claimed;
 use documents::{Back, ByDay, DialClaim, Job, Launched, Message, Next, Open};
-pub use facts::{FactsWriter, RecordedFact};
+pub use facts::{FactsReader, FactsWriter, RecordedFact};
+pub use find::Brief;
 pub use recording::Recording;
 pub use routing::Signature;
 pub use standing::{AttemptStanding, Standing};

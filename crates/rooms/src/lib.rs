@@ -7,6 +7,7 @@ mod last_look;
 mod rooms;
 mod sip;
 mod token;
+mod trunks;
 mod twirp;
 
 use std::time::Duration;
@@ -17,6 +18,7 @@ use url::Url;
 pub use rooms::RoomsError;
 pub use sip::{DialRequest, Dialed};
 pub use token::{JoinToken, RoomMetadata, TokenError};
+pub use trunks::Trunk;
 
 /// How long connecting (name, TCP, TLS) to LiveKit may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);

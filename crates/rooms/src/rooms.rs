@@ -3,13 +3,16 @@
 use std::time::Duration;
 
 use livekit_api::access_token::VideoGrants;
-use livekit_protocol::{DeleteRoomRequest, DeleteRoomResponse, ListRoomsRequest, ListRoomsResponse};
+use livekit_protocol::{
+    DeleteRoomRequest, DeleteRoomResponse, ListRoomsRequest, ListRoomsResponse, RemoveParticipantResponse,
+    RoomParticipantIdentity,
+};
 
 use crate::twirp::TwirpError;
 use crate::{Livekit, TokenError};
 
 /// One request to the room service may take this long.
-const REQUEST_LIMIT: Duration = Duration::from_secs(10);
+pub(crate) const REQUEST_LIMIT: Duration = Duration::from_secs(10);
 /// The first pause before a deletion is tried again; it doubles.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 
@@ -68,6 +71,24 @@ impl Livekit {
         match self.ask::<DeleteRoomResponse>("RoomService/DeleteRoom", &request, grants).await {
             Err(RoomsError::Other { code, .. }) if code == "not_found" => Ok(()),
             answer => answer.map(drop),
+        }
+    }
+
+    /// Takes a participant out of a room: a phone's leg gets BYE, or CANCEL while it rings. `false`: it is not there.
+    ///
+    /// # Errors
+    /// LiveKit cannot be reached, or refuses.
+    pub async fn remove_participant(&self, room: &str, identity: &str) -> Result<bool, RoomsError> {
+        let request = RoomParticipantIdentity {
+            room: room.to_owned(),
+            identity: identity.to_owned(),
+            ..RoomParticipantIdentity::default()
+        };
+        let grants = VideoGrants { room_admin: true, room: room.to_owned(), ..VideoGrants::default() };
+        match self.ask::<RemoveParticipantResponse>("RoomService/RemoveParticipant", &request, grants).await {
+            Ok(_) => Ok(true),
+            Err(RoomsError::Other { code, .. }) if code == "not_found" => Ok(false),
+            Err(error) => Err(error),
         }
     }
 

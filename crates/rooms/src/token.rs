@@ -97,6 +97,10 @@ impl Livekit {
         Ok(Secret::new(self.access_token().with_grants(grants).with_ttl(REQUEST_TTL).to_jwt()?))
     }
 
+    pub(crate) fn sip_token(&self, grants: SIPGrants) -> Result<Secret, TokenError> {
+        Ok(Secret::new(self.access_token().with_sip_grants(grants).with_ttl(REQUEST_TTL).to_jwt()?))
+    }
+
     fn access_token(&self) -> AccessToken {
         AccessToken::with_api_key(self.api_key.expose(), self.api_secret.expose())
     }

@@ -8,3 +8,4 @@ pub mod metrics;
 
 pub use line::{Line, line};
 pub use logs::{CallContext, Format, init, log};
+pub use tracing::Level;

@@ -1,3 +1,9 @@
 //! `ocg` against the deployed stack: what operators do, with the program that they run.
 
+mod calling;
+mod doctor;
+mod event_source;
 mod explain;
+mod finding;
+mod hanging_up;
+mod profiles;

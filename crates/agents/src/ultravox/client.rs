@@ -32,8 +32,8 @@ const LONGEST_DETAIL: usize = 200;
 /// Ultravox's REST API. Cheap to clone; clones share their connections.
 #[derive(Clone, Debug)]
 pub struct Client {
-    calls_url: Url,
-    http: reqwest::Client,
+    pub(super) calls_url: Url,
+    pub(super) http: reqwest::Client,
 }
 
 #[derive(Deserialize)]
@@ -207,7 +207,7 @@ fn created(status: StatusCode, reply: &[u8]) -> Result<Created, AgentFailure> {
     })
 }
 
-fn refusal(
+pub(super) fn refusal(
     kind: FailureKind,
     status: StatusCode,
     retry_after: Option<Duration>,
@@ -243,7 +243,7 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     Some(at.duration_since(replied).unwrap_or_default())
 }
 
-async fn read_bounded(mut response: Response) -> Option<Vec<u8>> {
+pub(super) async fn read_bounded(mut response: Response) -> Option<Vec<u8>> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.ok()? {
         if body.len() + chunk.len() > LONGEST_REPLY {
@@ -255,7 +255,7 @@ async fn read_bounded(mut response: Response) -> Option<Vec<u8>> {
 }
 
 /// An error and its causes in one line; the outermost alone rarely says what happened.
-fn in_one_line(error: &dyn Error) -> String {
+pub(super) fn in_one_line(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(inner) = cause {

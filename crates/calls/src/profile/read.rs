@@ -61,18 +61,18 @@ impl CountryProfile {
 }
 
 /// What is wrong, before it is known whose profile it is.
-struct Problem {
+pub(super) struct Problem {
     field: &'static str,
     detail: String,
 }
 
 impl Problem {
-    fn new(field: &'static str, detail: impl Into<String>) -> Self {
+    pub(super) fn new(field: &'static str, detail: impl Into<String>) -> Self {
         Self { field, detail: detail.into() }
     }
 
     /// Whose it is, as far as the rest of the profile tells.
-    fn of(self, value: &Value) -> ProfileError {
+    pub(super) fn of(self, value: &Value) -> ProfileError {
         let country = value["country"].as_str().filter(|country| is_country(country)).map(str::to_owned);
         let prefixes = value["prefixes"].as_array().into_iter().flatten();
         let prefixes = prefixes.filter_map(Value::as_str).filter(|prefix| is_prefix(prefix));
@@ -143,18 +143,8 @@ fn checked(value: &mut Value) -> Result<(), Problem> {
     if names_prefixes && !profile["prefixes"].as_array().is_some_and(prefixes_fit) {
         return Err(Problem::new("prefixes", "must be a list of texts such as \"+55\""));
     }
-    for (field, kind, required) in FIELDS {
-        let (section, name) = field.split_once('.').unwrap_or(("", field));
-        let found = if section.is_empty() {
-            profile.get(name)
-        } else {
-            profile.get(section).and_then(|s| s.get(name))
-        };
-        match found {
-            Some(found) => kind.check(found).map_err(|detail| Problem::new(field, detail))?,
-            None if *required => return Err(Problem::new(field, "is missing")),
-            None => {}
-        }
+    if let Some(problem) = field_problems(profile).next() {
+        return Err(problem);
     }
     // Last, so that a profile that fails before claims no prefix that it did not name.
     if !names_prefixes {
@@ -167,6 +157,27 @@ fn checked(value: &mut Value) -> Result<(), Problem> {
         profile.insert("prefixes".to_owned(), vec![code].into());
     }
     Ok(())
+}
+
+/// Everything that is wrong with fields that can be looked at one by one.
+pub(super) fn field_problems(profile: &Map<String, Value>) -> impl Iterator<Item = Problem> {
+    FIELDS.iter().filter_map(|(field, kind, required)| match field_of(profile, field) {
+        Some(found) => kind.check(found).err().map(|detail| Problem::new(field, detail)),
+        None => required.then(|| Problem::new(field, "is missing")),
+    })
+}
+
+fn field_of<'a>(profile: &'a Map<String, Value>, field: &str) -> Option<&'a Value> {
+    match field.split_once('.') {
+        Some((section, name)) => profile.get(section)?.get(name),
+        None => profile.get(field),
+    }
+}
+
+/// Is there such a field in a profile?
+pub(super) fn is_known(field: &str) -> bool {
+    const OTHERS: [&str; 6] = ["v", "country", "prefixes", "livekit", "dial", "agent"];
+    OTHERS.contains(&field) || FIELDS.iter().any(|(known, ..)| *known == field)
 }
 
 fn country_of(profile: &Map<String, Value>) -> Result<String, Problem> {
@@ -239,7 +250,7 @@ pub(super) fn calling_code(country: &str) -> Option<String> {
     PHONE_NUMBER_UTIL.get_country_code_for_region(region).map(|code| format!("+{code}"))
 }
 
-fn drop_nulls(value: &mut Value) {
+pub(super) fn drop_nulls(value: &mut Value) {
     if let Value::Object(fields) = value {
         fields.retain(|_, field| !field.is_null());
         fields.values_mut().for_each(drop_nulls);

@@ -1,5 +1,6 @@
 //! The flight recorder: facts, with their times, in numbered segments of one writer.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use calls::fact::Fact;
@@ -164,12 +165,43 @@ impl CallFolders {
     /// An attempt's facts by all its writers, in order of time. Lines that cannot be understood are left out:
     /// a newer version may have written them.
     pub async fn facts(&self, attempt: &AttemptId) -> Result<Vec<RecordedFact>, StoreError> {
-        let folder = paths::facts_folder(attempt);
+        FactsReader::new(attempt.clone()).news(self).await
+    }
+}
+
+/// Reads an attempt's facts as they come.
+#[derive(Debug)]
+pub struct FactsReader {
+    attempt: AttemptId,
+    /// How many bytes of each segment were read: one that is written again only grows.
+    read: BTreeMap<String, usize>,
+}
+
+impl FactsReader {
+    /// Those of `attempt`, from the first on.
+    pub fn new(attempt: AttemptId) -> Self {
+        Self { attempt, read: BTreeMap::new() }
+    }
+
+    /// What was written since, in order of time. Lines that cannot be understood are left out.
+    ///
+    /// # Errors
+    /// When the store cannot be read; what was not read then is read next time.
+    pub async fn news(&mut self, folders: &CallFolders) -> Result<Vec<RecordedFact>, StoreError> {
+        let folder = paths::facts_folder(&self.attempt);
+        let files = folders.list(&folder).await?;
         let mut facts: Vec<RecordedFact> = Vec::new();
-        for file in self.list(&folder).await?.files {
-            let Some(bytes) = self.read_bytes(&folder.clone().join(file)).await? else { continue };
-            let lines = bytes.split(|&byte| byte == b'\n');
+        for (file, size) in files.files.into_iter().zip(files.sizes) {
+            let known = self.read.get(&file).copied().unwrap_or(0);
+            if size <= known {
+                continue;
+            }
+            let Some(bytes) = folders.read_bytes(&folder.clone().join(file.as_str())).await? else {
+                continue;
+            };
+            let lines = bytes.get(known..).unwrap_or_default().split(|&byte| byte == b'\n');
             facts.extend(lines.filter_map(|line| serde_json::from_slice::<RecordedFact>(line).ok()));
+            self.read.insert(file, bytes.len());
         }
         facts.sort_by_key(|line| line.at);
         Ok(facts)

@@ -3,6 +3,7 @@
 
 use calls::ids::{AttemptId, CallKey, Nonce};
 use jiff::Timestamp;
+use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use object_store::path::Path;
 
@@ -81,11 +82,15 @@ pub fn recording(attempt: &AttemptId, file: &str) -> Path {
     attempt_folder(attempt).join(file)
 }
 
+/// `by-day/<yyyy-mm-dd>/`
+pub fn day_folder(day: Date) -> Path {
+    Path::from("by-day").join(day.strftime("%Y-%m-%d").to_string())
+}
+
 /// `by-day/<yyyy-mm-dd>/<hhmmss>-<key>.json`, in UTC. Never a claim.
 pub fn by_day(key: &CallKey, at: Timestamp) -> Path {
     let utc = at.to_zoned(TimeZone::UTC);
-    let day = utc.strftime("%Y-%m-%d").to_string();
-    Path::from("by-day").join(day).join(format!("{}-{key}.json", utc.strftime("%H%M%S")))
+    day_folder(utc.date()).join(format!("{}-{key}.json", utc.strftime("%H%M%S")))
 }
 
 #[cfg(test)]

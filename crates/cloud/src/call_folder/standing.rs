@@ -129,14 +129,21 @@ impl CallFolders {
             }
         };
         let name = |path: &Path| path.filename().map(str::to_owned);
-        let mut files: Vec<String> = listed.objects.iter().filter_map(|meta| name(&meta.location)).collect();
+        let mut files: Vec<(String, usize)> = listed
+            .objects
+            .iter()
+            .filter_map(|meta| Some((name(&meta.location)?, usize::try_from(meta.size).ok()?)))
+            .collect();
         files.sort();
-        Ok(Listed { files, folders: listed.common_prefixes.iter().filter_map(name).collect() })
+        let (files, sizes) = files.into_iter().unzip();
+        Ok(Listed { files, sizes, folders: listed.common_prefixes.iter().filter_map(name).collect() })
     }
 }
 
 #[derive(Default)]
 pub(super) struct Listed {
     pub(super) files: Vec<String>,
+    /// In bytes, of each file.
+    pub(super) sizes: Vec<usize>,
     pub(super) folders: Vec<String>,
 }

@@ -22,6 +22,7 @@ pub(super) fn router(state: Arc<State>) -> Router {
     Router::new()
         .route("/api/calls", post(create))
         .route("/api/calls/{id}", get(look_up).delete(delete))
+        .route("/api/voices", get(voices))
         .route("/calls/{id}/server_web_socket", get(join))
         .with_state(state)
 }
@@ -94,6 +95,25 @@ async fn look_up(Shared(state): Shared<Arc<State>>, headers: HeaderMap, Path(id)
         Some(object) => axum::Json(object).into_response(),
         None => problem(StatusCode::NOT_FOUND, "Not found."),
     }
+}
+
+/// GET /api/voices: a page of one voice each, so that whoever reads the list must follow it.
+async fn voices(
+    Shared(state): Shared<Arc<State>>,
+    headers: HeaderMap,
+    Query(asked): Query<HashMap<String, String>>,
+) -> Response {
+    if !authorized(&state, &headers) {
+        return problem(StatusCode::UNAUTHORIZED, "Invalid API key.");
+    }
+    let voices = state.lock().script.voices.clone();
+    let nth: usize = asked.get("cursor").and_then(|cursor| cursor.parse().ok()).unwrap_or(0);
+    let next =
+        (nth + 1 < voices.len()).then(|| format!("http://{}/api/voices?cursor={}", state.address, nth + 1));
+    let results: Vec<Value> =
+        voices.iter().skip(nth).take(1).map(|name| json!({ "voiceId": uuid(), "name": name })).collect();
+    axum::Json(json!({ "next": next, "previous": null, "results": results, "total": voices.len() }))
+        .into_response()
 }
 
 /// DELETE /api/calls/{id}. That a live call is refused is only known second-hand, and the status is a guess.

@@ -45,6 +45,8 @@ pub struct Script {
     /// What join URLs begin with, for clients that come through a proxy: `wss://host:port`. None: our own
     /// address.
     pub public_url: Option<String>,
+    /// The names of the account's voices.
+    pub voices: Vec<String>,
     /// The one key that is taken. None: any that is not empty.
     pub api_key: Option<String>,
     /// How POST /api/calls is answered, step after step; when they are used up, as it should be.
@@ -74,6 +76,7 @@ impl Default for Script {
             camel_case_clear: false,
             keep_audio: true,
             public_url: None,
+            voices: ["Keren-Brazilian-Portuguese", "Andrea-Spanish"].map(str::to_owned).into(),
             api_key: None,
             create: Vec::new(),
             refuse_upgrade: None,

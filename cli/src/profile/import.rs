@@ -1,0 +1,124 @@
+//! `ocg profile import`: what the Python gateway was told by its environment, as profiles and secrets.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use calls::profile::CountryProfile;
+use cloud::profiles::{Variables, from_environment};
+use serde_json::{Map, Value, json};
+
+use super::put::VENDOR;
+use super::stored;
+use crate::failure::{Answer, misuse};
+use crate::output::{Output, YELLOW, styled};
+use crate::settings::{Settings, variables_of};
+use crate::stack::Stack;
+
+/// Variables that are taken over as they are named, or with `_<CC>` behind.
+const TAKEN: &[&str] = &[
+    "LIVEKIT_URL",
+    "LIVEKIT_WSS_URL",
+    "LIVEKIT_API_KEY",
+    "LIVEKIT_API_SECRET",
+    "SIP_TRUNK_ID",
+    "SIP_FROM_NUMBER",
+    "PREFIXES",
+    "ULTRAVOX_API_KEY",
+    "ULTRAVOX_CALLS_URL",
+    "ULTRAVOX_VOICE",
+    "SAMPLE_RATE",
+    "CHANNELS",
+    "FRAME_MS",
+];
+
+/// Reads, converts, stores.
+pub async fn run(
+    file: &Path,
+    to: Option<&Path>,
+    dry_run: bool,
+    settings: &Settings,
+    output: &Output,
+) -> anyhow::Result<Answer> {
+    let pairs = variables_of(file, false)?;
+    let names: BTreeSet<String> = pairs.keys().cloned().collect();
+    let variables: Variables = pairs.into_iter().collect();
+    let loaded = from_environment(&variables);
+    let profiles = loaded.profiles.map_err(misuse)?;
+    let mut usable: Vec<&CountryProfile> = profiles.usable().iter().collect();
+    usable.sort_by(|a, b| a.country.cmp(&b.country));
+    for problem in &loaded.problems {
+        output.remark(format!("{} {problem}", styled(YELLOW, "look:")));
+    }
+    if usable.is_empty() {
+        return Err(misuse(format!("{} configures no country whole", file.display())));
+    }
+    let stack = if to.is_none() && !dry_run { Some(Stack::find(settings).await?) } else { None };
+    if let Some(directory) = to.filter(|_| !dry_run) {
+        std::fs::create_dir_all(directory)?;
+    }
+    for profile in usable {
+        let country = &profile.country;
+        let (body, secrets) = (serde_json::to_value(profile)?, secrets_of(country, &variables));
+        let place = match (&stack, to) {
+            (Some(stack), _) => {
+                stored::put_profile(stack, country, &body).await?;
+                if !secrets.is_empty() {
+                    stored::put_secret(stack, country, &Value::Object(secrets.clone())).await?;
+                }
+                format!("profile and secrets, in {}", stack.stage)
+            }
+            (None, Some(directory)) => write(directory, country, &body, dry_run)?,
+            (None, None) => "profile and secrets".to_owned(),
+        };
+        let would = if dry_run { "would be " } else { "" };
+        match output.json {
+            true => output.object(&json!({ "country": country, "profile": body, "secrets": secrets.keys().collect::<Vec<_>>(), "dryRun": dry_run }))?,
+            false => output.say(format!("{country}: {would}stored, {place}")),
+        }
+    }
+    if let (Some(stack), Some(key)) = (&stack, variables.get("ULTRAVOX_API_KEY")) {
+        stored::put_secret(stack, VENDOR, &json!({ "apiKey": key })).await?;
+    }
+    for name in names.iter().filter(|name| !is_taken(name)) {
+        output.remark(format!(
+            "{} {name} is not taken over; docs/migration.md says why",
+            styled(YELLOW, "look:")
+        ));
+    }
+    Ok(Answer::yes_if(loaded.problems.is_empty()))
+}
+
+fn secrets_of(country: &str, variables: &Variables) -> Map<String, Value> {
+    let fields = [
+        ("livekitApiKey", "LIVEKIT_API_KEY"),
+        ("livekitApiSecret", "LIVEKIT_API_SECRET"),
+        ("ultravoxApiKey", "ULTRAVOX_API_KEY"),
+    ];
+    let found = fields.iter().filter_map(|(field, name)| {
+        Some(((*field).to_owned(), Value::from(variables.get(&format!("{name}_{country}"))?)))
+    });
+    found.collect()
+}
+
+/// A file that is there stays: somebody may have worked on it.
+fn write(directory: &Path, country: &str, profile: &Value, dry_run: bool) -> anyhow::Result<String> {
+    let file = directory.join(format!("{}.json", country.to_lowercase()));
+    if file.exists() {
+        return Err(misuse(format!(
+            "{} is there already: move it away, or name another directory",
+            file.display()
+        )));
+    }
+    if !dry_run {
+        std::fs::write(&file, format!("{}\n", serde_json::to_string_pretty(profile)?))?;
+    }
+    Ok(format!("profile, in {} (its secrets stay in the environment)", file.display()))
+}
+
+fn is_taken(name: &str) -> bool {
+    let base = match name.rsplit_once('_') {
+        Some((base, country)) if country.len() == 2 && TAKEN.contains(&base) => base,
+        _ => name,
+    };
+    TAKEN.contains(&base)
+}

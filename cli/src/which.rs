@@ -1,0 +1,58 @@
+//! Which call somebody means: by its key, the beginning of it, one of its attempts, or its id.
+
+use calls::ids::{AttemptId, CallKey};
+use cloud::call_folder::CallFolders;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan as _};
+
+use crate::failure::misuse;
+
+/// An id or the beginning of a key is looked for in so many days, today included.
+pub const DAYS: i32 = 7;
+/// Fewer characters of a key could be many calls'.
+const SHORTEST: usize = 6;
+
+/// Today, in UTC, as the call folders count days.
+pub fn today() -> Date {
+    Timestamp::now().to_zoned(TimeZone::UTC).date()
+}
+
+/// Today and the days before it.
+pub fn last_days(days: i32) -> impl Iterator<Item = Date> {
+    (0..days.max(1)).filter_map(|ago| today().checked_sub(ago.days()).ok())
+}
+
+/// The call that is meant; `None`: there is none.
+///
+/// # Errors
+/// When several could be, or the store cannot be read.
+pub async fn find(folders: &CallFolders, meant: &str) -> anyhow::Result<Option<CallKey>> {
+    if let Ok(key) = meant.parse::<CallKey>() {
+        return Ok(Some(key));
+    }
+    if let Ok(attempt) = meant.parse::<AttemptId>() {
+        return Ok(Some(attempt.key));
+    }
+    let is_prefix = meant.len() >= SHORTEST && meant.bytes().all(|byte| byte.is_ascii_hexdigit());
+    for day in last_days(DAYS) {
+        let calls = folders.of_day(day).await?;
+        let is_meant =
+            |id: &str, key: &CallKey| id == meant || (is_prefix && key.as_str().starts_with(meant));
+        let mut found: Vec<&CallKey> =
+            calls.iter().filter(|call| is_meant(&call.call_id, &call.key)).map(|call| &call.key).collect();
+        found.dedup();
+        match found.as_slice() {
+            [] => {}
+            [one] => return Ok(Some((*one).clone())),
+            several => {
+                let keys: Vec<&str> = several.iter().map(|key| key.as_str()).collect();
+                return Err(misuse(format!(
+                    "{meant} could be any of {}: name one by its key",
+                    keys.join(", ")
+                )));
+            }
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,62 @@
+//! A call is ended by a person.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use calls::outcome::{EndReason, OutcomeKind};
+use sim::ecs::Trouble;
+use sim::stack::Step;
+use tests::cloud::{alone_in_the_cloud, in_the_cloud, wait_for};
+use tests::person;
+
+#[test]
+fn a_talking_call_is_hung_up() {
+    in_the_cloud(async |cloud| {
+        let somebody =
+            person::who([Step::wait(300), person::talk(1000), Step::wait(40_000), Step::hang_up()]);
+        let call = cloud.call_to(somebody).await?.send().await?;
+        wait_for("it is answered", Duration::from_secs(60), async || {
+            let facts = cloud.folders.facts(&call.attempt).await?;
+            Ok(facts.iter().any(|line| matches!(line.fact, calls::fact::Fact::Answered { .. })).then_some(()))
+        })
+        .await?;
+        let ended = cloud.ocg(&["hangup", &call.id]).await?.ends_with(0)?;
+        ensure!(ended.said.contains("operator"), "{}", ended.said);
+        let outcome = call.outcome().await?;
+        ensure!(outcome.end_reason == Some(EndReason::Operator), "{outcome:#?}");
+        call.rang_once().await?;
+        let again = cloud.ocg(&["hangup", call.attempt.key.as_str()]).await?.ends_with(3)?;
+        ensure!(again.remarked.contains("ended already"), "{}", again.remarked);
+        let told = cloud.history(&call, 4).await?;
+        ensure!(told[3]["metadata"]["status"] == "SIP_CALL_ENDED", "{told:#?}");
+        Ok(())
+    });
+}
+
+#[test]
+fn a_call_whose_task_has_not_started_never_rings() {
+    alone_in_the_cloud(async |cloud| {
+        cloud.deployment.ecs.trouble([Trouble::StartAfter(Duration::from_secs(12))]);
+        let call = cloud.call_to(person::busy()).await?.send().await?;
+        cloud.queue_is_empty().await?;
+        cloud.ocg(&["hangup", &call.id]).await?.ends_with(0)?;
+        let outcome = cloud.folders.outcome(&call.attempt).await?.context("no outcome")?;
+        ensure!(outcome.outcome == OutcomeKind::Failed && !outcome.retryable, "{outcome:#?}");
+        // Its task comes all the same, finds the claim taken, and leaves.
+        call.outcome().await?;
+        wait_for("its task has come", Duration::from_secs(60), async || {
+            let facts = cloud.folders.facts(&call.attempt).await?;
+            Ok(facts
+                .iter()
+                .any(|line| matches!(line.fact, calls::fact::Fact::Duplicate { .. }))
+                .then_some(()))
+        })
+        .await?;
+        ensure!(call.dials().await?.is_empty(), "it rang");
+        let told = cloud.history(&call, 1).await?;
+        ensure!(told[0]["metadata"]["status"] == "SIP_CALL_FAILED", "{told:#?}");
+        let open = cloud.folders.open_attempts().await?;
+        ensure!(!open.contains(&call.attempt), "{open:?}");
+        Ok(())
+    });
+}
