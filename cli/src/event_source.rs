@@ -1,16 +1,16 @@
 //! `ocg pause`, `ocg resume`: the router's event source, off and on.
 
+use cloud::said;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
-use aws_sdk_lambda::error::DisplayErrorContext;
 use serde_json::json;
 use tokio::time::Instant;
 
 use crate::failure::Answer;
 use crate::output::{Output, YELLOW, styled};
 use crate::settings::Settings;
-use crate::stack::{Stack, in_short};
+use crate::stack::Stack;
 
 /// Lambda takes some seconds, seldom a minute.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -35,7 +35,7 @@ impl EventSource {
         let client = aws_sdk_lambda::Client::new(&stack.aws);
         let listed = client.list_event_source_mappings().function_name(function).send().await;
         let listed = listed
-            .map_err(|error| anyhow!("{}", in_short(&DisplayErrorContext(&error).to_string())))
+            .map_err(|error| anyhow!("{}", said(&error)))
             .with_context(|| format!("cannot look up what calls {function}"))?;
         let queue = stack.output("TriggerCallQueueUrl")?.rsplit('/').next().unwrap_or_default();
         let found = listed.event_source_mappings().iter().find(|source| {
@@ -67,7 +67,7 @@ pub async fn turn(on: bool, settings: &Settings, output: &Output) -> anyhow::Res
         // While it is on its way to somewhere Lambda takes no orders (ResourceInUse).
         if !told && matches!(source.state.as_str(), "Enabled" | "Disabled") {
             let update = client.update_event_source_mapping().uuid(&source.id).enabled(on).send().await;
-            update.map_err(|error| anyhow!("{}", in_short(&DisplayErrorContext(&error).to_string())))?;
+            update.map_err(|error| anyhow!("{}", said(&error)))?;
             told = true;
         }
         if Instant::now() >= deadline {

@@ -1,12 +1,13 @@
 //! A deployment: what its CloudFormation stack consists of, and clients for it.
 
+use cloud::said;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
-use aws_sdk_cloudformation::error::{DisplayErrorContext, ProvideErrorMetadata as _};
+use aws_sdk_cloudformation::error::ProvideErrorMetadata as _;
 use cloud::call_folder::CallFolders;
 use cloud::profiles::StoredProfiles;
 use cloud::queue::Queue;
@@ -58,7 +59,7 @@ impl Stack {
                 _ => anyhow!(
                     "cannot look up the stack {name} in {region}: {}. Are credentials and region set (AWS_PROFILE, \
                      AWS_REGION)?",
-                    in_short(&DisplayErrorContext(&error).to_string())
+                    said(&error)
                 ),
             }
         })?;
@@ -134,10 +135,4 @@ pub async fn folders(settings: &Settings) -> anyhow::Result<CallFolders> {
         Some(directory) => Ok(CallFolders::in_directory(directory)?),
         None => Stack::find(settings).await?.folders(),
     }
-}
-
-/// The first sentence of what the SDK says; the rest is for its developers.
-pub fn in_short(text: &str) -> String {
-    let end = text.find(" (").or_else(|| text.find('\n')).unwrap_or(text.len());
-    text[..end].trim_end_matches(['.', ':', ' ']).to_owned()
 }

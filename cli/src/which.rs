@@ -28,7 +28,10 @@ pub fn last_days(days: i32) -> impl Iterator<Item = Date> {
 /// # Errors
 /// When several could be, or the store cannot be read.
 pub async fn find(folders: &CallFolders, meant: &str) -> anyhow::Result<Option<CallKey>> {
-    if let Ok(key) = meant.parse::<CallKey>() {
+    // Somebody's id may look like a key.
+    if let Ok(key) = meant.parse::<CallKey>()
+        && folders.brief(&key).await?.is_some()
+    {
         return Ok(Some(key));
     }
     if let Ok(attempt) = meant.parse::<AttemptId>() {

@@ -1,10 +1,9 @@
 //! The parts of a deployment: are they there, and do they do their work?
 
-use aws_sdk_ecs::error::DisplayErrorContext;
-
 use crate::event_source::EventSource;
 use crate::report::Line;
-use crate::stack::{Stack, in_short};
+use crate::stack::Stack;
+use cloud::said;
 
 /// Open attempts that are no cause for thought: calls that run now.
 const MANY_OPEN: usize = 10_000;
@@ -38,7 +37,7 @@ async fn router(stack: &Stack) -> Result<(String, String), String> {
     let name = stack.output("RouterFunctionName").map_err(|error| error.to_string())?;
     let asked =
         aws_sdk_lambda::Client::new(&stack.aws).get_function_configuration().function_name(name).send();
-    let found = asked.await.map_err(|error| in_short(&DisplayErrorContext(&error).to_string()))?;
+    let found = asked.await.map_err(|error| said(&error))?;
     let state = found.state().map_or("Active", |state| state.as_str()).to_owned();
     Ok((found.role().unwrap_or_default().to_owned(), format!("{name} is {state}")))
 }
@@ -46,7 +45,7 @@ async fn router(stack: &Stack) -> Result<(String, String), String> {
 async fn task(stack: &Stack) -> Result<((String, String), String), String> {
     let arn = stack.output("TaskDefinitionArn").map_err(|error| error.to_string())?;
     let asked = aws_sdk_ecs::Client::new(&stack.aws).describe_task_definition().task_definition(arn).send();
-    let found = asked.await.map_err(|error| in_short(&DisplayErrorContext(&error).to_string()))?;
+    let found = asked.await.map_err(|error| said(&error))?;
     let task = found.task_definition().ok_or("ECS does not describe it")?;
     let roles = (
         task.task_role_arn().unwrap_or_default().to_owned(),
@@ -109,7 +108,7 @@ async fn queue(stack: &Stack) -> Line {
     let told = |depth: cloud::queue::Depth| {
         format!("{} waiting, {} being routed, {} put off", depth.waiting, depth.in_flight, depth.delayed)
     };
-    Line::of("queue", depth.map(told).map_err(|detail| in_short(&detail)), todo)
+    Line::of("queue", depth.map(told).map_err(|detail| detail), todo)
 }
 
 async fn dead_letters(stack: &Stack) -> Line {
@@ -122,7 +121,7 @@ async fn dead_letters(stack: &Stack) -> Line {
         Ok(depth) => {
             Line::yellow("dead letters", format!("{}", depth.waiting + depth.in_flight), "ocg dlq ls")
         }
-        Err(detail) => Line::red("dead letters", in_short(&detail), "is the queue there?"),
+        Err(detail) => Line::red("dead letters", detail, "is the queue there?"),
     }
 }
 
@@ -151,7 +150,7 @@ async fn cluster(stack: &Stack) -> Line {
         Err(problem) => return Line::red("cluster", problem.to_string(), todo),
     };
     let asked = aws_sdk_ecs::Client::new(&stack.aws).describe_clusters().clusters(name).send().await;
-    let found = asked.map_err(|error| in_short(&DisplayErrorContext(&error).to_string())).and_then(|found| {
+    let found = asked.map_err(|error| said(&error)).and_then(|found| {
         let cluster = found.clusters().first().ok_or_else(|| format!("there is no cluster {name}"))?;
         match cluster.status() {
             Some("ACTIVE") => Ok(format!("{} tasks run", cluster.running_tasks_count())),
@@ -173,7 +172,7 @@ async fn history(stack: &Stack) -> Line {
         // It may belong to somebody else, who lets us send and not look.
         Err(detail) => Line::yellow(
             "upstream",
-            in_short(&detail),
+            detail,
             format!("is there a queue {url}? It may only be hidden from you"),
         ),
     }

@@ -1,9 +1,8 @@
 //! What the account allows. Source of the codes: AWS Service Quotas, "AWS Fargate" and "AWS Lambda".
 
-use aws_sdk_servicequotas::error::DisplayErrorContext;
-
 use crate::report::Line;
-use crate::stack::{Stack, in_short};
+use crate::stack::Stack;
+use cloud::said;
 
 /// Fewer calls at once than this are hardly meant.
 const FEW_CALLS: f64 = 20.0;
@@ -58,6 +57,6 @@ fn unknown(what: &str, detail: &str) -> Line {
 async fn quota(stack: &Stack, service: &str, code: &str) -> Result<f64, String> {
     let client = aws_sdk_servicequotas::Client::new(&stack.aws);
     let asked = client.get_service_quota().service_code(service).quota_code(code).send().await;
-    let found = asked.map_err(|error| in_short(&DisplayErrorContext(&error).to_string()))?;
+    let found = asked.map_err(|error| said(&error))?;
     found.quota().and_then(|quota| quota.value()).ok_or_else(|| "AWS names no value".to_owned())
 }

@@ -1,13 +1,13 @@
 //! What the roles of a deployment must be allowed, asked of IAM itself (SimulatePrincipalPolicy): boundaries and
 //! policies of an organization count too. The list is that of docs/permissions.md; a test holds the two together.
 
-use aws_sdk_iam::error::DisplayErrorContext;
 use aws_sdk_iam::types::{ContextEntry, ContextKeyTypeEnum, PolicyEvaluationDecisionType};
+use cloud::said;
 use futures_util::future::join_all;
 
 use super::endpoints::Parts;
 use crate::report::Line;
-use crate::stack::{Stack, in_short};
+use crate::stack::Stack;
 
 /// Whose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,11 +90,7 @@ async fn check_right(client: &aws_sdk_iam::Client, right: &Right, names: &Names<
     match asked.await {
         Err(error) => {
             let todo = "these credentials need iam:SimulatePrincipalPolicy for this check";
-            Line::yellow(
-                what,
-                format!("cannot be found out: {}", in_short(&DisplayErrorContext(&error).to_string())),
-                todo,
-            )
+            Line::yellow(what, format!("cannot be found out: {}", said(&error)), todo)
         }
         Ok(answer) => {
             let denied: Vec<&str> = answer

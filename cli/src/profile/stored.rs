@@ -1,12 +1,12 @@
 //! Profiles and secrets where a deployment keeps them: `/ocg/<stage>/profiles/<CC>`, `/ocg/<stage>/secrets/<CC>`.
 
 use anyhow::anyhow;
-use aws_sdk_ssm::error::DisplayErrorContext;
 use aws_sdk_ssm::types::{ParameterStringFilter, ParameterType};
 use calls::profile::{CountryProfile, ProfileError};
+use cloud::said;
 use serde_json::Value;
 
-use crate::stack::{Stack, in_short};
+use crate::stack::Stack;
 
 /// A profile as it is stored.
 #[derive(Clone, Debug)]
@@ -31,7 +31,7 @@ impl StoredProfile {
 pub async fn all(stack: &Stack) -> anyhow::Result<Vec<StoredProfile>> {
     let path = stack.output("ProfilesPath")?;
     let pages = stack.ssm().get_parameters_by_path().path(path).into_paginator().send().try_collect().await;
-    let pages = pages.map_err(|error| unreadable(path, &DisplayErrorContext(&error).to_string()))?;
+    let pages = pages.map_err(|error| unreadable(path, &said(&error)))?;
     let parameters = pages.iter().flat_map(|page| page.parameters());
     let mut profiles: Vec<StoredProfile> = parameters
         .map(|parameter| StoredProfile {
@@ -60,7 +60,7 @@ pub async fn secrets(stack: &Stack) -> anyhow::Result<Vec<String>> {
         .send()
         .try_collect()
         .await;
-    let pages = pages.map_err(|error| unreadable(path, &DisplayErrorContext(&error).to_string()))?;
+    let pages = pages.map_err(|error| unreadable(path, &said(&error)))?;
     let names = pages.iter().flat_map(|page| page.parameters()).filter_map(|parameter| parameter.name());
     let below = format!("{path}/");
     Ok(names.filter(|name| name.starts_with(&below)).map(last).collect())
@@ -82,9 +82,7 @@ async fn put(stack: &Stack, name: &str, kind: ParameterType, value: &Value) -> a
     let put = stack.ssm().put_parameter().name(name).r#type(kind).overwrite(true).value(value.to_string());
     let done = put.send().await;
     // The request holds the secret; what the SDK says of its error does not.
-    done.map(drop).map_err(|error| {
-        anyhow!("{name} cannot be written: {}", in_short(&DisplayErrorContext(&error).to_string()))
-    })
+    done.map(drop).map_err(|error| anyhow!("{name} cannot be written: {}", said(&error)))
 }
 
 fn last(name: &str) -> String {
@@ -92,5 +90,5 @@ fn last(name: &str) -> String {
 }
 
 fn unreadable(path: &str, detail: &str) -> anyhow::Error {
-    anyhow!("{path} cannot be read: {}", in_short(detail))
+    anyhow!("{path} cannot be read: {}", detail)
 }

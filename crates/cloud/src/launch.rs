@@ -2,8 +2,9 @@
 
 mod pace;
 
+use crate::said::said;
 use aws_sdk_ecs::Client;
-use aws_sdk_ecs::error::{DisplayErrorContext, ProvideErrorMetadata as _, SdkError};
+use aws_sdk_ecs::error::{ProvideErrorMetadata as _, SdkError};
 use aws_sdk_ecs::operation::run_task::{RunTaskError, RunTaskOutput};
 use aws_sdk_ecs::types::{
     AssignPublicIp, AwsVpcConfiguration, CapacityProviderStrategyItem, ContainerOverride,
@@ -77,7 +78,7 @@ impl Launcher {
             Ok(output) => started(&output),
             // It was launched before, in other words than now: by a router of another version.
             Err(error) if error.code() == Some("ConflictException") => Ok(launched_before(&error, &name)),
-            Err(error) => Err(format!("RunTask failed: {}", DisplayErrorContext(&error))),
+            Err(error) => Err(format!("RunTask failed: {}", said(&error))),
         }
     }
 

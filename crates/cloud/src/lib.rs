@@ -5,3 +5,6 @@ pub mod call_folder;
 pub mod launch;
 pub mod profiles;
 pub mod queue;
+mod said;
+
+pub use said::said;

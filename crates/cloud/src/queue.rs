@@ -4,10 +4,10 @@ pub mod attributes;
 pub mod dead_letter;
 mod received;
 
+use crate::said::said;
 use std::time::Duration;
 
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::error::DisplayErrorContext;
 use aws_sdk_sqs::primitives::Blob;
 use aws_sdk_sqs::types::{MessageAttributeValue, MessageSystemAttributeName, QueueAttributeName};
 
@@ -56,7 +56,7 @@ impl Queue {
             let value = wire(attribute).map_err(&not_sent)?;
             request = request.message_attributes(&attribute.name, value);
         }
-        let sent = request.send().await.map_err(|error| not_sent(DisplayErrorContext(&error).to_string()))?;
+        let sent = request.send().await.map_err(|error| not_sent(said(&error)))?;
         Ok(sent.message_id.unwrap_or_default())
     }
 }
@@ -77,7 +77,7 @@ impl Queue {
             .visibility_timeout(whole_seconds(hidden))
             .message_attribute_names("All")
             .message_system_attribute_names(MessageSystemAttributeName::All);
-        let answer = request.send().await.map_err(|error| DisplayErrorContext(&error).to_string())?;
+        let answer = request.send().await.map_err(|error| said(&error))?;
         Ok(answer.messages.unwrap_or_default().into_iter().map(Received::from).collect())
     }
 
@@ -87,7 +87,7 @@ impl Queue {
     /// When the queue does not acknowledge it; the message comes again then.
     pub async fn delete(&self, receipt_handle: &str) -> Result<(), String> {
         let request = self.client.delete_message().queue_url(&self.url).receipt_handle(receipt_handle);
-        request.send().await.map(drop).map_err(|error| DisplayErrorContext(&error).to_string())
+        request.send().await.map(drop).map_err(|error| said(&error))
     }
 
     /// How many messages it holds: waiting, and received by somebody who has not acknowledged them. Approximate.
@@ -97,8 +97,7 @@ impl Queue {
     pub async fn depth(&self) -> Result<Depth, String> {
         let request = self.client.get_queue_attributes().queue_url(&self.url);
         let answer = request.attribute_names(QueueAttributeName::All).send().await;
-        let found =
-            answer.map_err(|error| DisplayErrorContext(&error).to_string())?.attributes.unwrap_or_default();
+        let found = answer.map_err(|error| said(&error))?.attributes.unwrap_or_default();
         let count = |name| found.get(&name).and_then(|text| text.parse().ok()).unwrap_or(0);
         Ok(Depth {
             waiting: count(QueueAttributeName::ApproximateNumberOfMessages),
@@ -116,7 +115,7 @@ impl Queue {
         let request =
             self.client.change_message_visibility().queue_url(&self.url).receipt_handle(receipt_handle);
         let answer = request.visibility_timeout(seconds).send().await;
-        answer.map(drop).map_err(|error| DisplayErrorContext(&error).to_string())
+        answer.map(drop).map_err(|error| said(&error))
     }
 }
 

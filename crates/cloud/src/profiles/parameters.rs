@@ -1,7 +1,7 @@
 //! Profiles and secrets in SSM Parameter Store: `/ocg/<stage>/profiles/<CC>`, `/ocg/<stage>/secrets/…`.
 
+use crate::said::said;
 use aws_sdk_ssm::Client;
-use aws_sdk_ssm::error::DisplayErrorContext;
 use aws_sdk_ssm::operation::get_parameter::GetParameterError;
 use calls::profile::{CountryProfile, Profiles};
 use calls::secret::Secret;
@@ -37,7 +37,7 @@ impl StoredProfiles {
         let pages = pages
             .try_collect()
             .await
-            .map_err(|error| format!("{} cannot be read: {}", self.path, DisplayErrorContext(&error)))?;
+            .map_err(|error| format!("{} cannot be read: {}", self.path, said(&error)))?;
         let parameters = pages.iter().flat_map(|page| page.parameters());
         let read = parameters.map(|parameter| {
             let country = parameter.name().and_then(|name| name.rsplit('/').next()).unwrap_or_default();
@@ -95,7 +95,7 @@ async fn secret<T: serde::de::DeserializeOwned>(client: &Client, path: &str) -> 
         Err(error) if error.as_service_error().is_some_and(GetParameterError::is_parameter_not_found) => {
             return Ok(None);
         }
-        Err(error) => return Err(format!("{path} cannot be read: {}", DisplayErrorContext(&error))),
+        Err(error) => return Err(format!("{path} cannot be read: {}", said(&error))),
     };
     let text = found.parameter().and_then(|parameter| parameter.value()).unwrap_or_default();
     // Serde's own message may quote a part of the text.
