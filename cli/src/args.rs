@@ -75,9 +75,83 @@ pub enum Command {
     Doctor(Doctor),
     /// What would happen to a message, and why: by the router's own code.
     Explain(Explain),
-    /// Prints what a shell completes ocg with: ocg completions bash > /etc/bash_completion.d/ocg
+    /// Prints what a shell completes ocg with.
+    #[command(after_help = "Example:\n  ocg completions bash > /etc/bash_completion.d/ocg")]
     Completions {
         /// Which shell.
         shell: Shell,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use clap::error::ErrorKind;
+    use clap::{Command as Clap, CommandFactory as _};
+
+    use super::*;
+
+    fn leaves(command: &Clap, name: &str, found: &mut Vec<(String, Clap)>) {
+        let below: Vec<&Clap> =
+            command.get_subcommands().filter(|below| below.get_name() != "help").collect();
+        if below.is_empty() {
+            found.push((name.to_owned(), command.clone()));
+        }
+        for command in below {
+            leaves(command, &format!("{name} {}", command.get_name()), found);
+        }
+    }
+
+    #[test]
+    fn every_command_shows_a_real_example() {
+        Cli::command().debug_assert();
+        let mut commands = Vec::new();
+        leaves(&Cli::command(), "ocg", &mut commands);
+        assert!(commands.len() > 10);
+        for (name, mut command) in commands {
+            let help = command.render_long_help().to_string();
+            let examples: Vec<&str> = help.lines().filter(|line| line.trim().contains(&name)).collect();
+            assert!(!examples.is_empty(), "{name} --help has no example: {help}");
+            for example in examples {
+                assert!(parses(example.trim()), "{name}: {example}");
+            }
+        }
+    }
+
+    /// As far as the shell would give it to us.
+    fn parses(line: &str) -> bool {
+        let from = line.find("ocg ").unwrap_or(0);
+        let to = line[from..].find(['|', '>', ';', '#', '`']).map_or(line.len(), |end| from + end);
+        let Ok(words) = shell_words::split(&line[from..to]) else { return false };
+        match Cli::try_parse_from(&words) {
+            Ok(_) => true,
+            // A command that is only named.
+            Err(error) => matches!(
+                error.kind(),
+                ErrorKind::DisplayHelp
+                    | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+                    | ErrorKind::MissingRequiredArgument
+                    | ErrorKind::MissingSubcommand
+            ),
+        }
+    }
+
+    #[test]
+    fn what_the_documents_tell_people_to_type_can_be_typed() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let mut typed = 0;
+        for document in ["README.md", "docs/operations.md", "docs/migration.md"] {
+            let text = std::fs::read_to_string(root.join(document)).unwrap_or_default();
+            for (number, line) in text.lines().enumerate() {
+                let quoted = line.split('`').skip(1).step_by(2).filter(|code| code.starts_with("ocg "));
+                let alone =
+                    Some(line.trim().trim_start_matches("$ ")).filter(|line| line.starts_with("ocg "));
+                for command in quoted.chain(alone) {
+                    typed += 1;
+                    assert!(parses(command), "{document}:{}: {command}", number + 1);
+                }
+            }
+        }
+        assert!(typed > 0, "no document names a command");
+    }
 }

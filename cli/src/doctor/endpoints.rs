@@ -108,7 +108,7 @@ async fn queue(stack: &Stack) -> Line {
     let told = |depth: cloud::queue::Depth| {
         format!("{} waiting, {} being routed, {} put off", depth.waiting, depth.in_flight, depth.delayed)
     };
-    Line::of("queue", depth.map(told).map_err(|detail| detail), todo)
+    Line::of("queue", depth.map(told), todo)
 }
 
 async fn dead_letters(stack: &Stack) -> Line {

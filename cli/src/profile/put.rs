@@ -143,7 +143,8 @@ fn checked(whose: &str, given: Map<String, Value>) -> anyhow::Result<Map<String,
     for (field, what, optional) in fields(whose) {
         let is_text =
             given.get(*field).is_some_and(|value| value.as_str().is_some_and(|text| !text.trim().is_empty()));
-        if !is_text && !(*optional && given.get(*field).is_none()) {
+        let is_left_out = *optional && !given.contains_key(*field);
+        if !is_text && !is_left_out {
             return Err(misuse(format!("{field} must be a text that is not blank: the {what}")));
         }
     }
