@@ -91,8 +91,9 @@ fn what_never_finds_a_task_is_given_up_with_a_reason_before_the_queue_does_it_wi
 #[test]
 fn no_second_sees_more_tasks_started_than_are_allowed() -> Result<()> {
     const MESSAGES: usize = 1000;
-    const ALLOWED: usize = 50;
-    tests::cloud::in_a_cloud_apart(&[("RunTasksPerSecond", "50")], async |cloud| {
+    // Without a pace the emulator comes to 80 and more.
+    const ALLOWED: usize = 30;
+    tests::cloud::in_a_cloud_apart(&[("RunTasksPerSecond", "30")], async |cloud| {
         // No process each: what is looked at is when they are started.
         cloud.deployment.ecs.trouble([Trouble::NeverStart; MESSAGES]);
         let calls: Vec<_> = (0..MESSAGES).map(|_| cloud.call_to_number("+5511987654321")).collect();
