@@ -34,6 +34,26 @@ fn a_talking_call_is_hung_up() {
 }
 
 #[test]
+fn a_phone_that_rings_stops_ringing() {
+    in_the_cloud(async |cloud| {
+        let nobody = sim::stack::Script { answer_after_ms: Some(60_000), ..person::who([]) };
+        let call = cloud.call_to(nobody).await?.send().await?;
+        wait_for("it rings", Duration::from_secs(60), async || {
+            let facts = cloud.folders.facts(&call.attempt).await?;
+            Ok(facts.iter().any(|line| matches!(line.fact, calls::fact::Fact::Ringing { .. })).then_some(()))
+        })
+        .await?;
+        let ended = cloud.ocg(&["hangup", call.attempt.key.short()]).await?.ends_with(0)?;
+        let outcome = call.outcome().await?;
+        ensure!(outcome.outcome != OutcomeKind::Answered, "{outcome:#?}\n{}", ended.said);
+        ensure!(!outcome.retryable, "nobody tries again: {outcome:#?}");
+        call.rang_once().await?;
+        ensure!(call.dials().await?[0].is_over(), "it rings on");
+        Ok(())
+    });
+}
+
+#[test]
 fn a_call_whose_task_has_not_started_never_rings() {
     alone_in_the_cloud(async |cloud| {
         cloud.deployment.ecs.trouble([Trouble::StartAfter(Duration::from_secs(12))]);
