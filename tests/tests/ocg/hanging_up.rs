@@ -45,7 +45,9 @@ fn a_phone_that_rings_stops_ringing() {
         .await?;
         let ended = cloud.ocg(&["hangup", call.attempt.key.short()]).await?.ends_with(0)?;
         let outcome = call.outcome().await?;
-        ensure!(outcome.outcome != OutcomeKind::Answered, "{outcome:#?}\n{}", ended.said);
+        ensure!(outcome.outcome == OutcomeKind::Failed, "{outcome:#?}\n{}", ended.said);
+        let why = outcome.detail.as_deref().unwrap_or_default();
+        ensure!(outcome.reason.as_deref() == Some("drained") && why.contains("operator"), "{outcome:#?}");
         ensure!(!outcome.retryable, "nobody tries again: {outcome:#?}");
         call.rang_once().await?;
         ensure!(call.dials().await?[0].is_over(), "it rings on");

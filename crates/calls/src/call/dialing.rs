@@ -1,6 +1,6 @@
 //! From the permission to ring until it is known what the dial came to.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::state::{Dialing, State, Talk};
 use super::{Call, DIAL_GUARD, DOUBT_CAP, Effect, Input, LegEnd, LegEvent, RoomEvent, millis};
@@ -84,10 +84,19 @@ impl Call {
     fn dial_failed(&mut self, dialing: Dialing, failure: DialFailure, now: Instant) -> State {
         let was_sent = !matches!(failure, DialFailure::NotSent { .. });
         // Once the leg is gone, the room has told all there is to tell of it.
-        if was_sent && dialing.left.is_none() && self.verdict(&dialing, &failure).retryable {
+        let is_open =
+            self.verdict(&dialing, &failure).retryable || self.is_cut_short(&dialing, &failure, now);
+        if was_sent && dialing.left.is_none() && is_open {
             return State::Doubting { dialing, failure, until: now + DOUBT_CAP };
         }
         self.give_up_dialing(&dialing, &failure, now)
+    }
+
+    /// Canceled, and not because nobody answered in time: the room tells whose doing it was.
+    fn is_cut_short(&self, dialing: &Dialing, failure: &DialFailure, now: Instant) -> bool {
+        let ring = Duration::from_secs(self.plan.profile.dial.ring_seconds.into());
+        let canceled = matches!(failure, DialFailure::Server { code, .. } if code == "canceled");
+        canceled && dialing.rang && now.saturating_duration_since(dialing.since) < ring
     }
 
     pub(super) fn doubt(
@@ -103,7 +112,7 @@ impl Call {
             Input::Leg(LegEvent::Active) => return self.answered(&dialing, now),
             Input::Leg(LegEvent::Ringing) => self.rings(&mut dialing, now),
             Input::Room(RoomEvent::Reconnecting | RoomEvent::Lost { .. }) => dialing.deaf = true,
-            Input::Leg(LegEvent::Left { .. }) => {}
+            Input::Leg(LegEvent::Left { why, detail }) => dialing.left = Some((why, detail)),
             Input::Tick if now >= until => {}
             _ => return State::Doubting { dialing, failure, until },
         }
@@ -118,7 +127,15 @@ impl Call {
             _ => Fact::DialFailed { sip_status: verdict.sip_status, detail: detail.clone() },
         });
         let leg_until = verdict.leg_may_follow.then_some(dialing.guard);
-        self.close(Some(Ending::dialed(&verdict, &detail)), leg_until, now)
+        let ending = match &dialing.left {
+            // To the trunk that is a ring that nobody heard; but it was a person's wish, and nobody tries again.
+            Some((LegEnd::Removed, _)) => Ending {
+                sip_status: verdict.sip_status,
+                ..Ending::failed(Reason::Drained, "an operator hung up before the answer", false)
+            },
+            _ => Ending::dialed(&verdict, &detail),
+        };
+        self.close(Some(ending), leg_until, now)
     }
 
     /// What the failure comes to. Where a ring may have gone by unheard, it is not tried again; but what

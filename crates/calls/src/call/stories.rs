@@ -211,6 +211,23 @@ fn a_leg_that_is_taken_or_lost_is_no_hang_up() {
 }
 
 #[test]
+fn a_leg_that_is_taken_while_it_rings_is_nobodys_refusal() {
+    let taken = LegEvent::Left { why: LegEnd::Removed, detail: "PARTICIPANT_REMOVED".into() };
+    let canceled = DialFailure::Server { code: "canceled".into(), message: String::new() };
+    // Room and reply tell of it in any order.
+    for news in
+        [[taken.clone(), LegEvent::DialFailed(canceled.clone())], [LegEvent::DialFailed(canceled), taken]]
+    {
+        let [first, second] = news;
+        let story = Story::outbound().dialing().leg(LegEvent::Ringing).after(5.0).leg(first).leg(second);
+        let story = story.tidied().over();
+        let ending = story.ending();
+        assert_eq!((ending.outcome, ending.reason), (OutcomeKind::Failed, Some(Reason::Drained)));
+        assert!(!ending.retryable);
+    }
+}
+
+#[test]
 fn an_agent_that_hangs_up_is_heard_to_its_last_word() {
     let story = Story::outbound()
         .talking()
