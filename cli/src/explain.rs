@@ -17,10 +17,10 @@ use crate::stack::Stack;
 pub use verdict::Verdict;
 
 /// `ocg explain`
-///
-/// Example: ocg explain --profiles examples/profiles examples/messages/dial.json
 #[derive(Args, Debug)]
-#[command(after_help = "Example:\n  ocg explain --profiles examples/profiles examples/messages/br.json")]
+#[command(
+    after_help = "Example:\n  ocg explain --profiles examples/profiles examples/messages/br-appointment.json"
+)]
 pub struct Explain {
     /// One message, or one a line (JSON lines); - for standard input.
     #[arg(value_name = "FILE")]

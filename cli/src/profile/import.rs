@@ -4,18 +4,19 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use calls::profile::CountryProfile;
-use cloud::profiles::{Variables, from_environment};
+use cloud::profiles::{Credentials, Variables, from_environment};
 use serde_json::{Map, Value, json};
 
 use super::put::VENDOR;
-use super::stored;
+use super::stored::{self, StoredProfile};
+use super::together;
 use crate::failure::{Answer, misuse};
 use crate::output::{Output, YELLOW, styled};
 use crate::settings::{Settings, variables_of};
 use crate::stack::Stack;
 
-/// Variables that are taken over as they are named, or with `_<CC>` behind.
-const TAKEN: &[&str] = &[
+/// Variables that are taken over with `_<CC>` behind.
+const TAKEN_BY_COUNTRY: &[&str] = &[
     "LIVEKIT_URL",
     "LIVEKIT_WSS_URL",
     "LIVEKIT_API_KEY",
@@ -24,12 +25,10 @@ const TAKEN: &[&str] = &[
     "SIP_FROM_NUMBER",
     "PREFIXES",
     "ULTRAVOX_API_KEY",
-    "ULTRAVOX_CALLS_URL",
-    "ULTRAVOX_VOICE",
-    "SAMPLE_RATE",
-    "CHANNELS",
-    "FRAME_MS",
 ];
+/// And those of all countries.
+const TAKEN: &[&str] =
+    &["ULTRAVOX_API_KEY", "ULTRAVOX_CALLS_URL", "ULTRAVOX_VOICE", "SAMPLE_RATE", "CHANNELS", "FRAME_MS"];
 
 /// Reads, converts, stores.
 pub async fn run(
@@ -44,11 +43,14 @@ pub async fn run(
     let variables: Variables = pairs.into_iter().collect();
     let loaded = from_environment(&variables);
     let profiles = loaded.profiles.map_err(misuse)?;
-    let mut usable: Vec<&CountryProfile> = profiles.usable().iter().collect();
-    usable.sort_by(|a, b| a.country.cmp(&b.country));
     for problem in &loaded.problems {
         output.remark(format!("{} {problem}", styled(YELLOW, "look:")));
     }
+    // Into a directory go no secrets, so none need be there.
+    let is_whole = |country: &str| to.is_some() || Credentials::from_environment(country, &variables).is_ok();
+    let mut usable: Vec<&CountryProfile> = profiles.usable().iter().collect();
+    usable.retain(|profile| is_whole(&profile.country));
+    usable.sort_by(|a, b| a.country.cmp(&b.country));
     if usable.is_empty() {
         return Err(misuse(format!("{} configures no country whole", file.display())));
     }
@@ -56,15 +58,20 @@ pub async fn run(
     if let Some(directory) = to.filter(|_| !dry_run) {
         std::fs::create_dir_all(directory)?;
     }
+    if let Some(stack) = &stack {
+        go_together(stack, &usable).await?;
+        if let Some(key) = variables.get("ULTRAVOX_API_KEY") {
+            stored::put_secret(stack, VENDOR, &json!({ "apiKey": key })).await?;
+        }
+    }
     for profile in usable {
         let country = &profile.country;
         let (body, secrets) = (serde_json::to_value(profile)?, secrets_of(country, &variables));
         let place = match (&stack, to) {
             (Some(stack), _) => {
+                // The secrets first: from the moment that a profile is there, people are called with it.
+                stored::put_secret(stack, country, &Value::Object(secrets.clone())).await?;
                 stored::put_profile(stack, country, &body).await?;
-                if !secrets.is_empty() {
-                    stored::put_secret(stack, country, &Value::Object(secrets.clone())).await?;
-                }
                 format!("profile and secrets, in {}", stack.stage)
             }
             (None, Some(directory)) => write(directory, country, &body, dry_run)?,
@@ -76,9 +83,6 @@ pub async fn run(
             false => output.say(format!("{country}: {would}stored, {place}")),
         }
     }
-    if let (Some(stack), Some(key)) = (&stack, variables.get("ULTRAVOX_API_KEY")) {
-        stored::put_secret(stack, VENDOR, &json!({ "apiKey": key })).await?;
-    }
     for name in names.iter().filter(|name| !is_taken(name)) {
         output.remark(format!(
             "{} {name} is not taken over; docs/migration.md says why",
@@ -86,6 +90,16 @@ pub async fn run(
         ));
     }
     Ok(Answer::yes_if(loaded.problems.is_empty()))
+}
+
+/// With the countries that the deployment has already; those of the same name are replaced.
+async fn go_together(stack: &Stack, new: &[&CountryProfile]) -> anyhow::Result<()> {
+    let mut all = stored::all(stack).await?;
+    all.retain(|old| new.iter().all(|profile| profile.country != old.country));
+    for profile in new {
+        all.push(StoredProfile { country: profile.country.clone(), text: serde_json::to_string(profile)? });
+    }
+    together(&all).map(drop).map_err(misuse)
 }
 
 fn secrets_of(country: &str, variables: &Variables) -> Map<String, Value> {
@@ -116,9 +130,23 @@ fn write(directory: &Path, country: &str, profile: &Value, dry_run: bool) -> any
 }
 
 fn is_taken(name: &str) -> bool {
-    let base = match name.rsplit_once('_') {
-        Some((base, country)) if country.len() == 2 && TAKEN.contains(&base) => base,
-        _ => name,
-    };
-    TAKEN.contains(&base)
+    let of_country = |(base, country): (&str, &str)| country.len() == 2 && TAKEN_BY_COUNTRY.contains(&base);
+    TAKEN.contains(&name) || name.rsplit_once('_').is_some_and(of_country)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_would_be_dropped_is_noticed() {
+        for taken in
+            ["LIVEKIT_URL_BR", "ULTRAVOX_API_KEY", "ULTRAVOX_API_KEY_CL", "SAMPLE_RATE", "PREFIXES_US"]
+        {
+            assert!(is_taken(taken), "{taken}");
+        }
+        for dropped in ["LIVEKIT_URL", "ULTRAVOX_VOICE_BR", "SQS_QUEUE_NAME", "SAMPLE_RATE_BR"] {
+            assert!(!is_taken(dropped), "{dropped}");
+        }
+    }
 }

@@ -34,7 +34,12 @@ pub async fn put(file: &Path, dry_run: bool, settings: &Settings, output: &Outpu
         others.iter().position(|other| other.country == country).map(|index| others.swap_remove(index));
     others.push(StoredProfile { country: country.clone(), text: text.clone() });
     together(&others).map_err(misuse)?;
+    let has_secrets = stored::secrets(&stack).await?.contains(&country);
     if !dry_run {
+        // First: from the moment that a profile is there, people are called with it.
+        if !has_secrets {
+            store(&country, &asked_for(&country)?, &stack, output).await?;
+        }
         stored::put_profile(&stack, &country, &serde_json::from_str(&text)?).await?;
     }
     let same = before.as_ref().is_some_and(|before| same_json(&before.text, &text));
@@ -46,17 +51,24 @@ pub async fn put(file: &Path, dry_run: bool, settings: &Settings, output: &Outpu
         (false, _, true) => "would be stored",
     };
     match output.json {
-        true => output.object(&json!({ "country": country, "profile": done }))?,
+        true => output
+            .object(&json!({ "country": country, "profile": done, "secrets": has_secrets || !dry_run }))?,
         false => output.say(format!("{country}: {done}; routers use it within 60 s")),
     }
-    if dry_run || stored::secrets(&stack).await?.contains(&country) {
-        return Ok(Answer::Yes);
-    }
-    if !std::io::stdin().is_terminal() {
+    if dry_run && !has_secrets {
         output.remark(format!("{country} has no secrets yet: ocg profile secrets {country}"));
-        return Ok(Answer::Yes);
     }
-    store(&country, &ask(&country)?, &stack, output).await
+    Ok(Answer::Yes)
+}
+
+/// The secrets of a country that has none yet.
+fn asked_for(country: &str) -> anyhow::Result<Map<String, Value>> {
+    if std::io::stdin().is_terminal() {
+        return ask(country);
+    }
+    Err(misuse(format!(
+        "{country} has no secrets yet, and nobody could be called: store them first, ocg profile secrets {country}"
+    )))
 }
 
 fn same_json(a: &str, b: &str) -> bool {
