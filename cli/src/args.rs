@@ -7,6 +7,7 @@ use clap_complete::Shell;
 
 use crate::call::Call;
 use crate::calls::Calls;
+use crate::dlq::Dlq;
 use crate::doctor::Doctor;
 use crate::explain::Explain;
 use crate::hangup::Hangup;
@@ -75,6 +76,8 @@ pub enum Command {
     Doctor(Doctor),
     /// What would happen to a message, and why: by the router's own code.
     Explain(Explain),
+    /// The dead letters: messages that were refused or given up.
+    Dlq(Dlq),
     /// Prints what a shell completes ocg with.
     #[command(after_help = "Example:\n  ocg completions bash > /etc/bash_completion.d/ocg")]
     Completions {

@@ -6,6 +6,7 @@
 mod args;
 mod call;
 mod calls;
+mod dlq;
 mod doctor;
 mod event_source;
 mod explain;
@@ -55,6 +56,7 @@ async fn run(cli: Cli, output: &Output) -> anyhow::Result<Answer> {
         Command::Pause => event_source::turn(false, &settings, output).await,
         Command::Resume => event_source::turn(true, &settings, output).await,
         Command::Doctor(asked) => doctor::run(&asked, &settings, output).await,
+        Command::Dlq(asked) => dlq::run(&asked, &settings, output).await,
         Command::Explain(asked) => explain::run(&asked, &settings, output).await,
         Command::Completions { shell } => output.completions(shell),
     }

@@ -48,6 +48,14 @@ impl PhoneNumber {
         MaskedNumber(masked(&self.0))
     }
 
+    /// The country that the number belongs to by libphonenumber's metadata (ISO 3166-1 alpha-2); none for a number of
+    /// no country, or of a range that the metadata does not know.
+    pub fn region(&self) -> Option<String> {
+        let number = PHONE_NUMBER_UTIL.parse(&self.0, None).ok()?;
+        // What is nobody's own is of the region `001`.
+        number.get_region_code().map(|region| region.to_string()).filter(|region| region.len() == 2)
+    }
+
     /// SHA-256 of the E.164 text as 64 hex digits, for finding a person's calls without storing the number.
     pub fn sha256(&self) -> String {
         Sha256::digest(self.0.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
@@ -248,6 +256,14 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_number_belongs_to_a_country() {
+        let region = |text: &str| PhoneNumber::parse(text).unwrap().region();
+        assert_eq!(region("+5511987654321").as_deref(), Some("BR"));
+        assert_eq!(region("+16044011234").as_deref(), Some("CA"), "two countries have +1");
+        assert_eq!(region("+80012345678"), None, "an international toll-free number");
+    }
 
     #[test]
     fn the_ways_people_write_a_number_are_one_number() {
