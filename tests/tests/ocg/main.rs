@@ -1,6 +1,7 @@
 //! `ocg` against the deployed stack: what operators do, with the program that they run.
 
 mod calling;
+mod dlq;
 mod doctor;
 mod event_source;
 mod explain;
