@@ -46,14 +46,35 @@ fn once_its_country_is_served_a_call_is_made_and_who_sends_it_twice_calls_once()
         is_there(cloud, id).await?;
         ensure!(!call.is_claimed().await?, "a dry run has sent something");
 
-        // What a crash between sending and deleting leaves: the message is sent, the letter is there.
+        // What a crash between sending and deleting leaves: the message is sent, the letter is there. It is sent
+        // twice, as somebody might do who does not look: the router knows the call again.
         send_back(cloud, id, &call.attempt.key).await?;
-        // And somebody redrives it again, at once.
-        let redriven = cloud.ocg(&["dlq", "redrive", "--id", id, "--json"]).await?.ends_with(0)?;
-        ensure!(redriven.objects()?[0]["result"] == "redriven", "{redriven:#?}");
+        send_back(cloud, id, &call.attempt.key).await?;
         let outcome = call.outcome().await?;
         ensure!(outcome.reason.as_deref() == Some("busy"), "{outcome:#?}");
         cloud.queue_is_empty().await?;
+        call.rang_once().await?;
+        // And who does look is told.
+        let skipped = cloud.ocg(&["dlq", "redrive", "--id", id, "--json"]).await?.ends_with(3)?.objects()?;
+        ensure!(text(&skipped[0], "why")?.contains("attempt 1 was the call"), "{skipped:#?}");
+        is_there(cloud, id).await
+    });
+}
+
+#[test]
+fn a_letter_that_went_back_is_no_letter_any_more() {
+    alone_in_the_cloud(async |cloud| {
+        let call = unserved(cloud, "+59821234567", &person::busy()).await?;
+        let found = letter_of(cloud, &call).await?;
+        let id = text(&found, "id")?;
+        serve(cloud, "UY", "+598").await?;
+        let said = cloud.ocg(&["dlq", "redrive", "--id", &id[..8]]).await?.ends_with(0)?;
+        ensure!(
+            said.said.contains("went back") && said.remarked.contains("1 letter 1 went back"),
+            "{said:#?}"
+        );
+        let outcome = call.outcome().await?;
+        ensure!(outcome.reason.as_deref() == Some("busy"), "{outcome:#?}");
         call.rang_once().await?;
         is_gone(cloud, id).await
     });
