@@ -153,9 +153,13 @@ mod tests {
     fn letters() -> Vec<Letter> {
         let japan = r#"{"metadata":{"phoneNumbers":[{"number":"+81312345678"}]}}"#;
         vec![
-            letter("aa1", "x", &[("RefusalCode", "not_json"), ("RefusedAt", "2026-07-21T10:00:00Z")]),
-            letter("aa2", japan, &[("RefusalCode", "missing_prompt"), ("RefusedAt", "2026-07-21T11:30:00Z")]),
-            letter("bb3", "{}", &[("RefusedAt", "2026-07-21T11:59:00Z")]),
+            letter("aaaa1", "x", &[("RefusalCode", "not_json"), ("RefusedAt", "2026-07-21T10:00:00Z")]),
+            letter(
+                "aaaa2",
+                japan,
+                &[("RefusalCode", "missing_prompt"), ("RefusedAt", "2026-07-21T11:30:00Z")],
+            ),
+            letter("bbbb3", "{}", &[("RefusedAt", "2026-07-21T11:59:00Z")]),
         ]
     }
 
@@ -175,34 +179,34 @@ mod tests {
             code: codes.iter().map(|text| code(text).unwrap()).collect(),
             ..Filter::default()
         };
-        assert_eq!(taken(&like(codes(&["NOT_JSON"]))), ["aa1"]);
-        assert_eq!(taken(&like(codes(&["missing_prompt", "none"]))), ["aa2", "bb3"]);
+        assert_eq!(taken(&like(codes(&["NOT_JSON"]))), ["aaaa1"]);
+        assert_eq!(taken(&like(codes(&["missing_prompt", "none"]))), ["aaaa2", "bbbb3"]);
         let country = |country: &str| Filter { country: vec![country.to_owned()], ..Filter::default() };
-        assert_eq!(taken(&like(country("jp"))), ["aa2"]);
-        assert_eq!(taken(&like(country("none"))), ["aa1", "bb3"]);
+        assert_eq!(taken(&like(country("jp"))), ["aaaa2"]);
+        assert_eq!(taken(&like(country("none"))), ["aaaa1", "bbbb3"]);
         let older = Filter { older_than: Some(age("1h").unwrap()), ..Filter::default() };
-        assert_eq!(taken(&like(older)), ["aa1"]);
+        assert_eq!(taken(&like(older)), ["aaaa1"]);
         let between = Filter {
             older_than: Some(age("10m").unwrap()),
             newer_than: Some(age("1h").unwrap()),
             ..Filter::default()
         };
-        assert_eq!(taken(&like(between)), ["aa2"]);
-        assert_eq!(taken(&Which { limit: Some(2), all: true, ..Which::default() }), ["aa1", "aa2"]);
+        assert_eq!(taken(&like(between)), ["aaaa2"]);
+        assert_eq!(taken(&Which { limit: Some(2), all: true, ..Which::default() }), ["aaaa1", "aaaa2"]);
     }
 
     #[test]
     fn ids_and_filters_both_hold() {
         let id = |id: &str| Which { id: vec![id.to_owned()], ..Which::default() };
-        assert_eq!(taken(&id("bb")), ["bb3"]);
-        assert_eq!(taken(&id("cc")), Vec::<String>::new());
+        assert_eq!(taken(&id("bbbb")), ["bbbb3"]);
+        assert_eq!(taken(&id("cccc")), Vec::<String>::new());
         let contradicting = Which {
-            id: vec!["bb".to_owned()],
+            id: vec!["bbbb".to_owned()],
             ..like(Filter { code: vec!["not_json".to_owned()], ..Filter::default() })
         };
         assert_eq!(taken(&contradicting), Vec::<String>::new());
-        let ambiguous = id("aa").of(&letters(), None, Timestamp::UNIX_EPOCH).unwrap_err();
-        assert_eq!(ambiguous.to_string(), "aa means 2 letters: aa1, aa2");
+        let ambiguous = id("aaaa").of(&letters(), None, Timestamp::UNIX_EPOCH).unwrap_err();
+        assert_eq!(ambiguous.to_string(), "aaaa means 2 letters: aaaa1, aaaa2");
     }
 
     #[test]

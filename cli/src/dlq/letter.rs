@@ -12,6 +12,8 @@ use serde_json::Value;
 
 /// What stands where there is nothing.
 pub const NOTHING: &str = "-";
+/// Fewer characters of an id could be any letter's.
+const SHORTEST: usize = 4;
 
 /// A received dead letter.
 #[derive(Clone, Debug)]
@@ -143,11 +145,11 @@ impl Letter {
     /// upstream or the queue knows?
     pub fn is_meant_by(&self, word: &str) -> bool {
         let lower = word.to_ascii_lowercase();
-        !word.is_empty()
-            && (self.id().starts_with(&lower)
-                || self.key().as_str().starts_with(&lower)
-                || self.original_message_id() == lower
-                || self.call_id().as_deref() == Some(word))
+        let begins = |id: &str| lower.len() >= SHORTEST && id.starts_with(&lower);
+        begins(self.id())
+            || begins(self.key().as_str())
+            || self.original_message_id() == lower
+            || self.call_id().is_some_and(|id| id == word)
     }
 
     /// All of it but its body and foreign attributes.
@@ -248,10 +250,10 @@ pub mod tests {
         let attributes = [("OriginalMessageId", "0aa0-77"), ("CallId", "Call 7")];
         let letter = letter("1b2c-88", &message(r#""id":"i-1","#), &attributes);
         let key = letter.key();
-        for word in ["1b2", "1B2C-88", "0aa0-77", "Call 7", &key.as_str()[..6], key.as_str()] {
+        for word in ["1b2c", "1B2C-88", "0aa0-77", "Call 7", &key.as_str()[..6], key.as_str()] {
             assert!(letter.is_meant_by(word), "{word}");
         }
-        for word in ["", "0aa0", "call 7", "Call", "2c"] {
+        for word in ["", "1b2", "0aa0", "call 7", "Call", "2c-88"] {
             assert!(!letter.is_meant_by(word), "{word}");
         }
     }

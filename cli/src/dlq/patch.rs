@@ -142,13 +142,22 @@ async fn patch(asked: &Patch, letter: &Letter, held: &Held, desk: &Desk<'_>) -> 
     let answer = decide(asked, letter, held, desk, &body, &key).await;
     // What somebody typed is not thrown away because it was not right yet.
     if asked.edit && !matches!(answer, Ok(Answer::Yes)) {
-        let name = format!("patched-{}.json", letter.id().get(..8).unwrap_or("letter"));
-        match files::save_new(Path::new(&name), body.as_bytes()) {
-            Ok(()) => desk.output.remark(format!("your text is in {name}: mend it and say --body {name}")),
-            Err(problem) => desk.output.remark(format!("your text could not be kept: {problem:#}")),
-        }
+        keep(letter, &body, desk);
     }
     answer
+}
+
+fn keep(letter: &Letter, body: &str, desk: &Desk<'_>) {
+    let id = letter.id().get(..8).unwrap_or("letter");
+    let names = (1..100).map(|nth| match nth {
+        1 => format!("patched-{id}.json"),
+        _ => format!("patched-{id}-{nth}.json"),
+    });
+    let Some(name) = names.into_iter().find(|name| !Path::new(name).exists()) else { return };
+    match files::save_new(Path::new(&name), body.as_bytes()) {
+        Ok(()) => desk.output.remark(format!("your text is in {name}: mend it and say --body {name}")),
+        Err(problem) => desk.output.remark(format!("your text could not be kept: {problem:#}")),
+    }
 }
 
 async fn decide(

@@ -38,7 +38,8 @@ struct Shown<'a> {
     described: &'a Described,
     body: &'a str,
     attributes: Map<String, Value>,
-    history: Vec<Value>,
+    /// `None`: not known.
+    history: Option<Vec<Value>>,
 }
 
 pub(super) async fn run(asked: &Show, desk: &Desk<'_>) -> anyhow::Result<Answer> {
@@ -50,8 +51,14 @@ pub(super) async fn run(asked: &Show, desk: &Desk<'_>) -> anyhow::Result<Answer>
     };
     let now = Timestamp::now();
     let described = letter.described(profiles.as_deref(), now);
-    let standing = desk.folders.look(&described.key).await?;
-    let history: Vec<Value> = standing.attempts.iter().map(past).collect();
+    // The letter can be looked at all the same.
+    let standing = desk.folders.look(&described.key).await;
+    let standing = standing
+        .inspect_err(|problem| {
+            desk.output.remark(format!("what its call has been through is not known: {problem}"));
+        })
+        .ok();
+    let history = standing.as_ref().map(|standing| standing.attempts.iter().map(past).collect());
     if desk.output.json {
         let attributes = attributes(&letter).into_iter().map(|(name, text)| (name, Value::from(text)));
         let body = &letter.received.body;
@@ -69,8 +76,10 @@ pub(super) async fn run(asked: &Show, desk: &Desk<'_>) -> anyhow::Result<Answer>
     desk.output.table(&["attribute", "value"], rows);
     desk.output.say("");
     body(&letter, asked.full, desk.output);
-    desk.output.say("");
-    tell_history(&standing, desk.output);
+    if let Some(standing) = &standing {
+        desk.output.say("");
+        tell_history(standing, desk.output);
+    }
     Ok(Answer::Yes)
 }
 
