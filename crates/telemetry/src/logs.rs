@@ -42,11 +42,12 @@ pub struct CallContext {
 /// show errors only, whatever is asked for: a library's log may hold a token.
 pub fn init(format: Format, verbose: bool) {
     let ours = if verbose { Level::DEBUG } else { Level::INFO };
-    let targets = ["call", "bridge_task", "agents", "cloud", "rooms", "room_client", "sim", "telemetry"]
-        .iter()
-        .fold(Targets::new().with_default(Level::ERROR), |targets, ours_is| {
-            targets.with_target(*ours_is, ours)
-        });
+    let targets =
+        ["call", "bridge_task", "agents", "cloud", "rooms", "room_client", "router", "sim", "telemetry"]
+            .iter()
+            .fold(Targets::new().with_default(Level::ERROR), |targets, ours_is| {
+                targets.with_target(*ours_is, ours)
+            });
     let registry = tracing_subscriber::registry().with(targets);
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let done = match format {
