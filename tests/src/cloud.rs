@@ -202,6 +202,14 @@ impl Cloud {
         })
     }
 
+    /// Where messages are sent to.
+    async fn queue_url(&self) -> Result<String> {
+        match self.carrier.own_queue() {
+            Some(url) => Ok(url),
+            None => self.output("TriggerCallQueueUrl").await,
+        }
+    }
+
     async fn output(&self, name: &str) -> Result<String> {
         self.deployment.output(name).await
     }
@@ -225,14 +233,14 @@ impl Cloud {
 
     /// Sends what one wants and returns the id that the queue gave it.
     pub async fn send(&self, body: &str) -> Result<String> {
-        let url = self.output("TriggerCallQueueUrl").await?;
+        let url = self.queue_url().await?;
         let sent = self.sqs.send_message().queue_url(url).message_body(body).send().await?;
         sent.message_id.context("no id")
     }
 
     /// Sends up to ten at once.
     pub async fn send_together(&self, bodies: &[String]) -> Result<()> {
-        let url = self.output("TriggerCallQueueUrl").await?;
+        let url = self.queue_url().await?;
         let entry = |(nth, body): (usize, &String)| {
             let entry = aws_sdk_sqs::types::SendMessageBatchRequestEntry::builder();
             entry.id(nth.to_string()).message_body(body).build()
@@ -324,7 +332,7 @@ impl Cloud {
 
     /// What the queue holds now.
     pub async fn depth(&self) -> Result<Depth> {
-        let queue = Queue::new(self.sqs.clone(), self.output("TriggerCallQueueUrl").await?);
+        let queue = Queue::new(self.sqs.clone(), self.queue_url().await?);
         queue.depth().await.map_err(anyhow::Error::msg)
     }
 

@@ -35,7 +35,7 @@ pub struct Opened {
 /// All that is missing or wrong, a line each.
 pub async fn open(settings: &Settings, worker: &WorkerSettings) -> anyhow::Result<Opened> {
     let aws = deployment::aws().await;
-    if aws.region().is_none() {
+    if aws.region().is_none_or(|region| region.as_ref().is_empty()) {
         bail!("no AWS Region is set: AWS_REGION, or a profile of the AWS CLI");
     }
     let mut problems = Vec::new();

@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use aws_sdk_sqs::types::QueueAttributeName;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use sim::aws::{NOBODY, REGION};
@@ -35,6 +36,8 @@ pub enum Carrier {
 pub struct AtWork {
     child: Option<Child>,
     started: usize,
+    /// The queue that it takes messages from, if it is not the stack's.
+    queue: Option<String>,
     /// It is another one than stories are usually told with, or broken.
     is_special: bool,
 }
@@ -42,6 +45,13 @@ pub struct AtWork {
 impl Carrier {
     pub(super) fn worker() -> Self {
         Self::Worker(Mutex::default())
+    }
+
+    pub(super) fn own_queue(&self) -> Option<String> {
+        match self {
+            Self::Split => None,
+            Self::Worker(work) => work.lock().unwrap_or_else(PoisonError::into_inner).queue.clone(),
+        }
     }
 }
 
@@ -76,6 +86,21 @@ impl Cloud {
         .await
     }
 
+    /// The same on a queue that nobody has ever polled. The emulator goes on with the long poll of a worker that has
+    /// gone, and hides from everybody what that gets; for who counts messages.
+    pub async fn worker_on_a_new_queue(&self, variables: &[(&str, &str)]) -> Result<()> {
+        self.stop_worker().await?;
+        let name = format!("worker-{}", self.at_work()?.started);
+        let created = self.sqs.create_queue().queue_name(&name);
+        let letters = self.deployment.output("DeadLetterQueueUrl").await?;
+        let letters = letters.rsplit('/').next().unwrap_or_default().to_owned();
+        let arn = format!("arn:aws:sqs:{REGION}:000000000000:{letters}");
+        let policy = json!({ "deadLetterTargetArn": arn, "maxReceiveCount": "350" }).to_string();
+        let url = created.attributes(QueueAttributeName::RedrivePolicy, policy).send().await?.queue_url;
+        self.at_work()?.queue = Some(url.context("no URL")?);
+        self.worker_with(variables, &[]).await
+    }
+
     /// Starts one beside whatever there is, and does not wait for it.
     async fn start_worker(&self, variables: &[(&str, &str)], arguments: &[&str]) -> Result<()> {
         let usual = [
@@ -85,7 +110,7 @@ impl Cloud {
             ("AWS_ENDPOINT_URL", self.deployment.ecs.url()),
             ("OCG_STAGE", STAGE.to_owned()),
             ("OCG_BUCKET", self.deployment.output("CallFoldersBucket").await?),
-            ("SQS_QUEUE_URL", self.deployment.output("TriggerCallQueueUrl").await?),
+            ("SQS_QUEUE_URL", self.queue_url().await?),
             ("CALL_HISTORY_QUEUE_URL", self.history.clone()),
             ("VISIBILITY_SECONDS", "6".to_owned()),
         ];
@@ -156,6 +181,7 @@ impl Cloud {
     /// The usual worker, where a story has left another or none.
     pub(super) async fn as_it_was(&self) -> Result<()> {
         if self.at_work()?.is_special {
+            self.at_work()?.queue = None;
             self.worker_with(&[], &[]).await?;
         }
         Ok(())

@@ -31,7 +31,7 @@ async fn becomes(cloud: &Cloud, what: &str, wanted: Depth) -> Result<()> {
 #[test]
 fn a_message_is_taken_only_when_there_is_a_place_for_its_call() {
     alone_at_the_worker(async |cloud| {
-        cloud.worker_with(&[("MAX_CONCURRENT_CALLS", "1")], &[]).await?;
+        cloud.worker_on_a_new_queue(&[("MAX_CONCURRENT_CALLS", "1")]).await?;
         let first = cloud.call_to(person::who([person::talk(500)])).await?.send().await?;
         first.phone("they talk", Call::is_answered).await?;
         let second = cloud.call_to(person::busy()).await?.send().await?;
@@ -53,7 +53,7 @@ fn a_message_is_taken_only_when_there_is_a_place_for_its_call() {
 fn a_message_stays_hidden_while_it_rings_however_long() {
     alone_at_the_worker(async |cloud| {
         // It rings for twenty seconds.
-        cloud.worker_with(&[("VISIBILITY_SECONDS", "3")], &[]).await?;
+        cloud.worker_on_a_new_queue(&[("VISIBILITY_SECONDS", "3")]).await?;
         let call = cloud.call_to(nobody()).await?.send().await?;
         call.phone("it rings", |leg| leg.phase == "ringing").await?;
         stays(cloud, 12, Depth { in_flight: 1, ..Depth::default() }).await?;
@@ -71,7 +71,7 @@ fn a_message_stays_hidden_while_it_rings_however_long() {
 fn a_country_without_secrets_harms_only_its_own_messages() {
     alone_at_the_worker(async |cloud| {
         cloud.deployment.put_profile("ES", &cloud.profile("ES", &["+34"])).await?;
-        cloud.worker_with(&[("MAX_RECEIVES", "2")], &[]).await?;
+        cloud.worker_on_a_new_queue(&[("MAX_RECEIVES", "2")]).await?;
         let told = cloud.worker_log();
         let told = told.lines().find(|line| line.contains("country not ready")).context("not told")?;
         ensure!(told.contains("ES") && told.contains("/ocg/test/secrets/ES"), "{told}");
