@@ -59,6 +59,14 @@ impl Deployment {
     pub fn folders(&self) -> anyhow::Result<CallFolders> {
         Ok(CallFolders::in_bucket(&self.bucket)?)
     }
+
+    /// The same, reached as `aws` says: a machine may have profiles of several accounts.
+    ///
+    /// # Errors
+    /// When the settings make no store.
+    pub fn folders_of(&self, aws: &SdkConfig) -> anyhow::Result<CallFolders> {
+        Ok(CallFolders::in_bucket_of(&self.bucket, aws)?)
+    }
 }
 
 /// A country's secrets, from the parameter store of `stage`, within `within`.

@@ -102,23 +102,24 @@ struct Sources {
 
 impl Sources {
     async fn of(settings: &Settings) -> anyhow::Result<Self> {
-        let folders = settings.folders()?;
-        let Some(stage) = &settings.secrets_stage else {
-            let (ways, task) = (ways(settings).await, settings.task.clone());
-            let in_bucket = settings.deployment.is_some();
-            return Ok(Self { folders, in_bucket, stored: None, ways, task });
-        };
+        let in_bucket = settings.deployment.is_some();
+        // A worker's machine may have its credentials anywhere; a task has them where the store's own client looks.
+        let anywhere = in_bucket && settings.worker.is_some();
+        if settings.secrets_stage.is_none() && !anywhere {
+            let (folders, ways) = (settings.folders(None)?, ways(settings).await);
+            return Ok(Self { folders, in_bucket, stored: None, ways, task: settings.task.clone() });
+        }
         let metadata = settings.variables.get("ECS_CONTAINER_METADATA_URI_V4");
         let (aws, arn) = tokio::join!(deployment::aws(), deployment::task_arn(metadata));
         let url = settings.call_history_queue_url.as_deref();
         Ok(Self {
-            folders,
-            in_bucket: settings.deployment.is_some(),
+            folders: settings.folders(anywhere.then_some(&aws))?,
+            in_bucket,
             ways: Ways {
                 call_history: url.map(|url| deployment::call_history(&aws, url)),
                 metrics: settings.metrics(),
             },
-            stored: Some((stage.clone(), aws)),
+            stored: settings.secrets_stage.clone().map(|stage| (stage, aws)),
             task: arn.unwrap_or_else(|| settings.task.clone()),
         })
     }

@@ -5,6 +5,7 @@ use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
+use aws_config::SdkConfig;
 use cloud::call_folder::CallFolders;
 use cloud::profiles::Variables;
 use telemetry::Format;
@@ -112,14 +113,15 @@ impl Settings {
 }
 
 impl Settings {
-    /// The call folders: of the deployment, else in the directory.
+    /// The call folders: of the deployment, else in the directory. `aws`: what a worker has found.
     ///
     /// # Errors
     /// When the settings make no store, or the directory cannot be made.
-    pub fn folders(&self) -> anyhow::Result<CallFolders> {
-        match &self.deployment {
-            Some(deployment) => deployment.folders(),
-            None => Ok(CallFolders::in_directory(&self.calls)?),
+    pub fn folders(&self, aws: Option<&SdkConfig>) -> anyhow::Result<CallFolders> {
+        match (&self.deployment, aws) {
+            (Some(deployment), Some(aws)) => deployment.folders_of(aws),
+            (Some(deployment), None) => deployment.folders(),
+            (None, _) => Ok(CallFolders::in_directory(&self.calls)?),
         }
     }
 

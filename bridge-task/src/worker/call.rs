@@ -13,6 +13,8 @@ use crate::run::{self, Ran};
 use crate::settings::Settings;
 use crate::stop::Stop;
 
+const TOLD_TO_STOP: &str = "this worker was told to stop before it began the call";
+
 /// Starts the call of one message. What the message holds until then, its place among the calls, is the call's from
 /// then on.
 pub struct Here {
@@ -51,7 +53,7 @@ impl Launch for Here {
     /// until then `launched.json` must not say that it need not.
     async fn launch(&self, attempt: &AttemptId) -> Result<String, String> {
         if self.stop.times() > 0 {
-            return Err("this worker was told to stop before it began the call".to_owned());
+            return Err(TOLD_TO_STOP.to_owned());
         }
         let place = self.place().ok_or("this delivery has had its call already")?;
         let task = self.settings.task.clone();
@@ -76,12 +78,13 @@ impl Launch for Here {
 async fn carry(
     attempt: AttemptId,
     settings: Arc<Settings>,
-    mut stop: Stop,
+    stop: Stop,
     answered: oneshot::Sender<()>,
 ) -> Result<(), String> {
+    let mut told = stop.clone();
     let taken = tokio::select! {
         taken = job::take_up(&attempt, &settings) => taken,
-        () = stop.told_twice() => return Err("this worker was told to stop twice".to_owned()),
+        _ = told.told() => return Err(TOLD_TO_STOP.to_owned()),
     };
     let job = match taken.map_err(|problem| format!("{problem:#}"))? {
         Taken::Job(job) => *job,

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{anyhow, bail};
+use anyhow::{Context as _, anyhow, bail};
 use aws_config::SdkConfig;
 use aws_config::timeout::TimeoutConfig;
 use calls::profile::Profiles;
+use cloud::call_folder::CallFolders;
 use cloud::profiles::{
     Credentials, DirectoryProfiles, Loaded, ProfileSource, StoredProfiles, from_directory, from_environment,
     stored_credentials,
@@ -40,7 +41,7 @@ pub async fn open(settings: &Settings, worker: &WorkerSettings) -> anyhow::Resul
     }
     let mut problems = Vec::new();
     let queues = queues(&aws, worker).await.map_err(|mut wrong| problems.append(&mut wrong)).ok();
-    let folders = settings.folders().map_err(|problem| problems.push(format!("{problem:#}"))).ok();
+    let folders = folders(&aws, settings).await.map_err(|problem| problems.push(format!("{problem:#}"))).ok();
     let profiles =
         profiles(&aws, settings, worker).await.map_err(|mut wrong| problems.append(&mut wrong)).ok();
     let (Some(queues), Some(folders), Some(profiles)) = (queues, folders, profiles) else {
@@ -61,6 +62,14 @@ pub async fn open(settings: &Settings, worker: &WorkerSettings) -> anyhow::Resul
     Ok(Opened { router, inbox: queues.inbox })
 }
 
+/// The call folders, tried out.
+async fn folders(aws: &SdkConfig, settings: &Settings) -> anyhow::Result<CallFolders> {
+    let folders = settings.folders(Some(aws))?;
+    let named = settings.deployment.as_ref().map(|deployment| format!("the bucket {}", deployment.bucket));
+    folders.try_out().await.with_context(|| named.unwrap_or_else(|| "the call folders".to_owned()))?;
+    Ok(folders)
+}
+
 struct Queues {
     queue: Queue,
     inbox: Queue,
@@ -72,7 +81,7 @@ async fn queues(aws: &SdkConfig, worker: &WorkerSettings) -> Result<Queues, Vec<
     let sqs = aws_sdk_sqs::Client::new(aws);
     let queue = find(&sqs, &worker.queue).await;
     let letters = match &worker.dead_letters {
-        Some(named) => Some(find(&sqs, named).await),
+        Some(named) => Some(find_letters(&sqs, named).await),
         None => None,
     };
     let queue = match (queue, &letters) {
@@ -119,6 +128,15 @@ async fn find(sqs: &aws_sdk_sqs::Client, named: &QueueAt) -> Result<Queue, Strin
     match named {
         QueueAt::Url(url) => Ok(Queue::new(sqs.clone(), url)),
         QueueAt::Name(name) => Queue::find(sqs.clone(), name, None).await,
+    }
+}
+
+/// A queue that nobody asks before the first refusal is asked now.
+async fn find_letters(sqs: &aws_sdk_sqs::Client, named: &QueueAt) -> Result<Queue, String> {
+    let queue = find(sqs, named).await?;
+    match queue.depth().await {
+        Ok(_) => Ok(queue),
+        Err(problem) => Err(format!("the dead-letter queue {} cannot be used: {problem}", queue.url())),
     }
 }
 

@@ -34,7 +34,7 @@ fn everything_that_is_missing_or_wrong_is_told_at_once() {
 }
 
 #[test]
-fn queues_that_cannot_serve_are_told_before_the_first_message() {
+fn what_cannot_serve_is_told_before_the_first_message() {
     alone_at_the_worker(async |cloud| {
         let program = &cloud.stack.binaries().bridge_task;
         let sqs = cloud.deployment.sqs();
@@ -50,11 +50,14 @@ fn queues_that_cannot_serve_are_told_before_the_first_message() {
             ("OCG_BUCKET", &bucket),
         ];
         let url = cloud.deployment.output("TriggerCallQueueUrl").await?;
-        let cases: [(&[(&str, &str)], &str); 4] = [
+        let gone = url.replace("trigger-call", "gone");
+        let cases: [(&[(&str, &str)], &str); 6] = [
             (&[("SQS_QUEUE_NAME", "nowhere")], "no queue nowhere"),
             (&[("SQS_QUEUE_URL", &lonely)], "nobody says where refused messages go"),
             (&[("SQS_QUEUE_URL", &url), ("MAX_RECEIVES", "350")], "before MAX_RECEIVES=350"),
-            (&[("SQS_QUEUE_URL", &url), ("OCG_STAGE", "test"), ("AWS_REGION", "")], "no AWS Region"),
+            (&[("SQS_QUEUE_URL", &url), ("DEAD_LETTER_QUEUE_URL", &gone)], "dead-letter queue"),
+            (&[("SQS_QUEUE_URL", &url), ("OCG_BUCKET", "nobody-s-bucket")], "nobody-s-bucket"),
+            (&[("SQS_QUEUE_URL", &url), ("AWS_REGION", "")], "no AWS Region"),
         ];
         for (variables, wanted) in cases {
             let all = [&usual, variables].concat();
