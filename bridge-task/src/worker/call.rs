@@ -38,14 +38,6 @@ impl Here {
     fn place(&self) -> Option<OwnedSemaphorePermit> {
         self.place.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
-
-    /// Whether the message has done its work although the call ended before an answer: an outcome says so, or a dial
-    /// claim, whoever holds it. Otherwise nothing rang and nobody said why, so the message has to come again.
-    async fn is_settled(&self, attempt: &AttemptId) -> Result<bool, String> {
-        let claimed = self.folders.dial_claim(attempt).await.map_err(|error| error.to_string())?.is_some();
-        let ended = self.folders.outcome(attempt).await.map_err(|error| error.to_string())?.is_some();
-        Ok(claimed || ended)
-    }
 }
 
 impl Launch for Here {
@@ -63,14 +55,31 @@ impl Launch for Here {
         let span = tracing::info_span!(target: "call", "call", attempt = %attempt);
         let ended = apart::run(&name, span, place, move || carry(id, settings, stop, told))
             .map_err(|error| format!("no thread for the call: {error}"))?;
-        let why = tokio::select! {
-            Ok(()) = answered => return Ok(task),
-            ended = ended => ended.unwrap_or_else(|_| Err("this program broke".to_owned())),
-        };
-        if self.is_settled(attempt).await? {
-            return Ok(task);
-        }
-        Err(why.err().unwrap_or_else(|| "it ended without a dial claim and without an outcome".to_owned()))
+        watch(&self.folders, attempt, answered, ended).await.map(|()| task)
+    }
+}
+
+/// Waits until the message is needed no more: its call is answered, or over.
+///
+/// # Errors
+/// Why the message has to come again: the call ended, however it did, and nobody holds its dial claim or said how it
+/// ended, so nothing rang.
+async fn watch(
+    folders: &CallFolders,
+    attempt: &AttemptId,
+    answered: oneshot::Receiver<()>,
+    ended: oneshot::Receiver<Result<(), String>>,
+) -> Result<(), String> {
+    let why = tokio::select! {
+        Ok(()) = answered => return Ok(()),
+        ended = ended => ended.unwrap_or_else(|_| Err("this program broke".to_owned())),
+    };
+    let claimed = folders.dial_claim(attempt).await.map_err(|error| error.to_string())?.is_some();
+    let settled = folders.outcome(attempt).await.map_err(|error| error.to_string())?.is_some();
+    match (claimed || settled, why) {
+        (true, _) => Ok(()),
+        (false, Err(why)) => Err(why),
+        (false, Ok(())) => Err("it ended without a dial claim and without an outcome".to_owned()),
     }
 }
 
@@ -98,5 +107,51 @@ async fn carry(
             tracing::error!(detail = problem, "call not begun");
             Err(problem)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use calls::ids::CallKey;
+    use tracing::Span;
+
+    use super::*;
+    use crate::{clock, leg};
+
+    /// What becomes of the message when its call does this, on a thread of its own.
+    async fn watched<F: Future<Output = Result<(), String>>>(
+        is_claimed: bool,
+        work: impl FnOnce(oneshot::Sender<()>) -> F + Send + 'static,
+    ) -> Result<(), String> {
+        let folder = tempfile::tempdir().unwrap();
+        let folders = CallFolders::in_directory(folder.path()).unwrap();
+        let attempt = AttemptId::new(CallKey::from_sqs_message("m"), 1);
+        if is_claimed {
+            let claim = leg::claim_without_dial("test", clock::wall(), "claimed".into());
+            assert!(folders.claim_dial(&attempt, &claim).await.unwrap().is_ours());
+        }
+        let (told, answered) = oneshot::channel();
+        let ended = apart::run("call", Span::none(), (), move || work(told)).unwrap();
+        watch(&folders, &attempt, answered, ended).await
+    }
+
+    #[tokio::test]
+    async fn the_message_of_a_call_that_broke_comes_again_unless_somebody_may_have_rung() {
+        let breaks = |_| async { panic!("on purpose") };
+        assert_eq!(watched(false, breaks).await, Err("this program broke".to_owned()));
+        assert_eq!(watched(true, breaks).await, Ok(()));
+    }
+
+    #[tokio::test]
+    async fn a_call_that_could_not_begin_says_why_and_one_that_was_answered_needs_its_message_no_more() {
+        let cannot = |_| async { Err("no secrets".to_owned()) };
+        assert_eq!(watched(false, cannot).await, Err("no secrets".to_owned()));
+        assert!(watched(false, |_| async { Ok(()) }).await.unwrap_err().contains("without a dial claim"));
+        let answers = |told: oneshot::Sender<()>| async move {
+            told.send(()).unwrap();
+            std::future::pending().await
+        };
+        assert_eq!(watched(false, answers).await, Ok(()));
     }
 }

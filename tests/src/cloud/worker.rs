@@ -104,17 +104,14 @@ impl Cloud {
     /// Starts one beside whatever there is, and does not wait for it.
     async fn start_worker(&self, variables: &[(&str, &str)], arguments: &[&str]) -> Result<()> {
         let usual = [
-            ("AWS_REGION", REGION.to_owned()),
-            ("AWS_ACCESS_KEY_ID", NOBODY.to_owned()),
-            ("AWS_SECRET_ACCESS_KEY", NOBODY.to_owned()),
-            ("AWS_ENDPOINT_URL", self.deployment.ecs.url()),
             ("OCG_STAGE", STAGE.to_owned()),
             ("OCG_BUCKET", self.deployment.output("CallFoldersBucket").await?),
             ("SQS_QUEUE_URL", self.queue_url().await?),
             ("CALL_HISTORY_QUEUE_URL", self.history.clone()),
             ("VISIBILITY_SECONDS", "6".to_owned()),
         ];
-        let mut environment: BTreeMap<&str, String> = usual.into_iter().collect();
+        let mut environment: BTreeMap<&str, String> =
+            self.deployment.variables().into_iter().chain(usual).collect();
         environment.extend(variables.iter().map(|(name, value)| (*name, (*value).to_owned())));
         let mut command = Command::new(&self.stack.binaries().bridge_task);
         command.arg("worker").args(arguments).env_clear().envs(environment);

@@ -3,7 +3,6 @@
 use std::process::Command;
 
 use anyhow::{Result, ensure};
-use sim::aws::{NOBODY, REGION};
 use tests::cloud::alone_at_the_worker;
 use tests::given;
 
@@ -39,16 +38,10 @@ fn what_cannot_serve_is_told_before_the_first_message() {
         let program = &cloud.stack.binaries().bridge_task;
         let sqs = cloud.deployment.sqs();
         let lonely = sqs.create_queue().queue_name("lonely").send().await?.queue_url.unwrap_or_default();
-        let endpoint = cloud.deployment.ecs.url();
+        let aws = cloud.deployment.variables();
         let bucket = cloud.deployment.output("CallFoldersBucket").await?;
-        let usual = [
-            ("AWS_REGION", REGION),
-            ("AWS_ACCESS_KEY_ID", NOBODY),
-            ("AWS_SECRET_ACCESS_KEY", NOBODY),
-            ("AWS_ENDPOINT_URL", &endpoint),
-            ("OCG_STAGE", "test"),
-            ("OCG_BUCKET", &bucket),
-        ];
+        let mut usual: Vec<(&str, &str)> = aws.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        usual.extend([("OCG_STAGE", "test"), ("OCG_BUCKET", bucket.as_str())]);
         let url = cloud.deployment.output("TriggerCallQueueUrl").await?;
         let gone = url.replace("trigger-call", "gone");
         let cases: [(&[(&str, &str)], &str); 6] = [
@@ -60,7 +53,7 @@ fn what_cannot_serve_is_told_before_the_first_message() {
             (&[("SQS_QUEUE_URL", &url), ("AWS_REGION", "")], "no AWS Region"),
         ];
         for (variables, wanted) in cases {
-            let all = [&usual, variables].concat();
+            let all = [&usual[..], variables].concat();
             let program = program.clone();
             let owned: Vec<(String, String)> =
                 all.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
