@@ -116,7 +116,10 @@ impl Floor {
         tokio::pin!(poll);
         let received = tokio::select! {
             received = &mut poll => received?,
-            _ = stop.told() => timeout(LAST_POLL, poll).await.unwrap_or_else(|_| Ok(Vec::new()))?,
+            _ = stop.told() => tokio::select! {
+                late = timeout(LAST_POLL, poll) => late.unwrap_or_else(|_| Ok(Vec::new()))?,
+                () = stop.told_twice() => Vec::new(),
+            },
         };
         let message = received.into_iter().next();
         if stop.times() == 0 {
@@ -139,8 +142,10 @@ impl Floor {
             drop(self.places.acquire_many(all).await);
         };
         tokio::select! {
-            () = over => return Ran::Over { carried_through: true },
+            // Calls that were told twice may be over before we look.
+            biased;
             () = stop.told_twice() => {}
+            () = over => return Ran::Over { carried_through: true },
         }
         messages.abort_all();
         if timeout(HANG_UP_ALL_WITHIN, self.places.acquire_many(all)).await.is_err() {
