@@ -49,8 +49,7 @@ impl Queue {
     pub async fn find(client: Client, name: &str, owner: Option<&str>) -> Result<Self, String> {
         let request = client.get_queue_url().queue_name(name);
         let answer = request.set_queue_owner_aws_account_id(owner.map(str::to_owned)).send().await;
-        let found = answer
-            .map_err(|error| format!("there is no queue {name} for us: {}", DisplayErrorContext(&error)))?;
+        let found = answer.map_err(|error| format!("there is no queue {name} for us: {}", said(&error)))?;
         Ok(Self::new(client, found.queue_url.unwrap_or_default()))
     }
 

@@ -1,10 +1,10 @@
 //! Where a queue itself moves what was received too often (SQS: RedrivePolicy).
 
-use aws_sdk_sqs::error::DisplayErrorContext;
 use aws_sdk_sqs::types::QueueAttributeName;
 use serde_json::Value;
 
 use super::Queue;
+use crate::said::said;
 
 /// A queue's redrive policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,9 +26,8 @@ impl Queue {
         let request = self.client.get_queue_attributes().queue_url(&self.url);
         // All of them: a queue without this one answers with none at all, which some emulators take for an error.
         let answer = request.attribute_names(QueueAttributeName::All).send().await;
-        let answer = answer.map_err(|error| {
-            format!("the queue {} does not say what it is: {}", self.url, DisplayErrorContext(&error))
-        })?;
+        let answer = answer
+            .map_err(|error| format!("the queue {} does not say what it is: {}", self.url, said(&error)))?;
         let attributes = answer.attributes.unwrap_or_default();
         match attributes.get(&QueueAttributeName::RedrivePolicy).filter(|text| !text.is_empty()) {
             None => Ok(None),
