@@ -12,7 +12,7 @@ use cloud::profiles::{
     Credentials, DirectoryProfiles, Loaded, ProfileSource, StoredProfiles, from_directory, from_environment,
     stored_credentials,
 };
-use cloud::queue::Queue;
+use cloud::queue::{Queue, Redrive};
 use router::Router;
 
 use super::settings::{ProfilesFrom, QueueAt, WorkerSettings};
@@ -79,48 +79,69 @@ struct Queues {
 
 async fn queues(aws: &SdkConfig, worker: &WorkerSettings) -> Result<Queues, Vec<String>> {
     let sqs = aws_sdk_sqs::Client::new(aws);
-    let queue = find(&sqs, &worker.queue).await;
-    let letters = match &worker.dead_letters {
-        Some(named) => Some(find_letters(&sqs, named).await),
-        None => None,
+    let told = async {
+        match &worker.dead_letters {
+            Some(named) => Some(find_letters(&sqs, named).await),
+            None => None,
+        }
     };
-    let queue = match (queue, &letters) {
-        (Ok(queue), _) => queue,
-        (Err(problem), Some(Err(other))) => return Err(vec![problem, other.clone()]),
-        (Err(problem), _) => return Err(vec![problem]),
-    };
-    let redrive = queue.redrive().await.map_err(|problem| vec![problem])?;
+    let (found, told) = tokio::join!(find_with_redrive(&sqs, &worker.queue), told);
     let mut problems = Vec::new();
-    if let Some(redrive) = redrive.as_ref().filter(|r| r.max_receive_count <= worker.policy.max_receives) {
-        problems.push(format!(
-            "the queue itself moves a message after {} deliveries, before MAX_RECEIVES={}, so it would be a dead \
-             letter without a reason: raise its maxReceiveCount, or set MAX_RECEIVES lower",
-            redrive.max_receive_count, worker.policy.max_receives
-        ));
-    }
-    let (letters, from) = match (letters, redrive) {
-        (Some(found), _) => (found, "as told"),
-        (None, Some(redrive)) => {
-            let found = Queue::find(sqs.clone(), &redrive.queue_name, Some(&redrive.account)).await;
-            (found, "the queue's RedrivePolicy")
-        }
-        (None, None) => {
-            let problem = "nobody says where refused messages go: set DEAD_LETTER_QUEUE_URL or DEAD_LETTER_QUEUE_NAME, \
-                           or give the queue a RedrivePolicy";
-            (Err(problem.to_owned()), "")
+    let (queue, redrive) = match found {
+        Ok(found) => found,
+        Err(problem) => {
+            problems.push(problem);
+            problems.extend(told.and_then(Result::err));
+            return Err(problems);
         }
     };
-    let patient = TimeoutConfig::builder().operation_attempt_timeout(POLL_CAP).build();
-    let patient = aws_sdk_sqs::config::Builder::from(aws).timeout_config(patient).build();
-    let inbox = Queue::new(aws_sdk_sqs::Client::from_conf(patient), queue.url());
-    match letters {
+    problems.extend(redrive.as_ref().and_then(|redrive| comes_too_soon(redrive, worker)));
+    let (dead_letters, dead_letters_from) = match told {
+        Some(told) => (told, "as told"),
+        None => (letters_of(&sqs, redrive).await, "the queue's RedrivePolicy"),
+    };
+    match dead_letters {
         Ok(dead_letters) if problems.is_empty() => {
-            Ok(Queues { queue, inbox, dead_letters, dead_letters_from: from })
+            let patient = TimeoutConfig::builder().operation_attempt_timeout(POLL_CAP).build();
+            let patient = aws_sdk_sqs::config::Builder::from(aws).timeout_config(patient).build();
+            let inbox = Queue::new(aws_sdk_sqs::Client::from_conf(patient), queue.url());
+            Ok(Queues { queue, inbox, dead_letters, dead_letters_from })
         }
-        letters => {
-            problems.extend(letters.err());
+        dead_letters => {
+            problems.extend(dead_letters.err());
             Err(problems)
         }
+    }
+}
+
+async fn find_with_redrive(
+    sqs: &aws_sdk_sqs::Client,
+    named: &QueueAt,
+) -> Result<(Queue, Option<Redrive>), String> {
+    let queue = find(sqs, named).await?;
+    let redrive = queue.redrive().await?;
+    Ok((queue, redrive))
+}
+
+/// The queue's own limit must come after ours, which writes a reason on the letter.
+fn comes_too_soon(redrive: &Redrive, worker: &WorkerSettings) -> Option<String> {
+    let (theirs, ours) = (redrive.max_receive_count, worker.policy.max_receives);
+    (theirs <= ours).then(|| {
+        format!(
+            "the queue itself moves a message after {theirs} deliveries, before MAX_RECEIVES={ours}, so it would be a \
+             dead letter without a reason: raise its maxReceiveCount, or set MAX_RECEIVES lower"
+        )
+    })
+}
+
+async fn letters_of(sqs: &aws_sdk_sqs::Client, redrive: Option<Redrive>) -> Result<Queue, String> {
+    match redrive {
+        Some(redrive) => Queue::find(sqs.clone(), &redrive.queue_name, Some(&redrive.account)).await,
+        None => Err(
+            "nobody says where refused messages go: set DEAD_LETTER_QUEUE_URL or DEAD_LETTER_QUEUE_NAME, or \
+                     give the queue a RedrivePolicy"
+                .to_owned(),
+        ),
     }
 }
 
