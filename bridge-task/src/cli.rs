@@ -33,7 +33,35 @@ pub enum Command {
     ///
     /// Example: bridge-task inbound --country BR
     Inbound(Inbound),
+    /// Take messages from a queue and carry their calls in this one process, without Lambda and without ECS.
+    ///
+    /// Example: SQS_QUEUE_NAME=trigger-call MAX_CONCURRENT_CALLS=20 bridge-task worker --profiles ./profiles
+    #[command(after_long_help = WORKER_VARIABLES)]
+    Worker(Worker),
 }
+
+const WORKER_VARIABLES: &str = "\
+Variables:
+  SQS_QUEUE_URL or SQS_QUEUE_NAME
+      the queue of TRIGGER_CALL messages; one of them must be set
+  DEAD_LETTER_QUEUE_URL or DEAD_LETTER_QUEUE_NAME
+      where refused messages go (default: as the queue's RedrivePolicy says)
+  MAX_CONCURRENT_CALLS
+      calls at once, 1 to 500 (default: 10)
+  VISIBILITY_SECONDS
+      a message in hand is hidden from others for so long, again and again; what a worker that
+      was killed had in hand comes again after it (3 to 3600, default: 60)
+  MAX_RECEIVES, MAX_AGE_SECONDS, CLAIM_WITHIN_SECONDS
+      as the router's (defaults: 20, no limit, 14400)
+  OCG_BUCKET and OCG_STAGE
+      a deployment's call folders, parameters and metrics
+  CALL_HISTORY_QUEUE_URL
+      a queue that is told each step of a call
+Credentials and Region of AWS are found as every AWS tool finds them.
+
+The first SIGTERM or SIGINT: no new calls, those in progress are ended in order.
+The second: every line is hung up at once.
+Exit code 0: stopped as told. 130: told twice. 2: something is missing or wrong. 1: it broke.";
 
 /// `bridge-task job`
 #[derive(Debug, Args)]
@@ -72,6 +100,18 @@ pub struct Inbound {
     /// What all calls from a terminal share.
     #[command(flatten)]
     pub common: Common,
+}
+
+/// `bridge-task worker`
+#[derive(Debug, Args)]
+pub struct Worker {
+    /// Country profiles: a directory of JSON files, `ssm` (the parameter store, with its secrets) or `env` (default:
+    /// ssm if OCG_BUCKET is set, else env). Beside a directory or `env`, secrets come from the environment.
+    #[arg(long, value_name = "DIR|ssm|env")]
+    pub profiles: Option<String>,
+    /// The directory of the call folders (default: the bucket OCG_BUCKET, else the directory OCG_CALLS, else ./calls).
+    #[arg(long)]
+    pub calls: Option<PathBuf>,
 }
 
 /// What all calls from a terminal share.

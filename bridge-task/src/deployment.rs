@@ -60,24 +60,29 @@ impl Deployment {
         Ok(CallFolders::in_bucket(&self.bucket)?)
     }
 
-    /// A country's secrets, from the parameter store, within `within`.
+    /// The same, reached as `aws` says: a machine may have profiles of several accounts.
     ///
     /// # Errors
-    /// A sentence that quotes no secret.
-    pub async fn credentials(
-        &self,
-        aws: &SdkConfig,
-        country: &str,
-        within: Duration,
-    ) -> anyhow::Result<Credentials> {
-        let client = aws_sdk_ssm::Client::new(aws);
-        let reading = stored_credentials(&client, &self.stage, country);
-        match tokio::time::timeout(within, reading).await {
-            Ok(read) => read.map_err(anyhow::Error::msg),
-            Err(_) => {
-                Err(anyhow!("the secrets of {country} could not be read within {} s", within.as_secs()))
-            }
-        }
+    /// When the settings make no store.
+    pub fn folders_of(&self, aws: &SdkConfig) -> anyhow::Result<CallFolders> {
+        Ok(CallFolders::in_bucket_of(&self.bucket, aws)?)
+    }
+}
+
+/// A country's secrets, from the parameter store of `stage`, within `within`.
+///
+/// # Errors
+/// A sentence that quotes no secret.
+pub async fn credentials(
+    aws: &SdkConfig,
+    stage: &str,
+    country: &str,
+    within: Duration,
+) -> anyhow::Result<Credentials> {
+    let client = aws_sdk_ssm::Client::new(aws);
+    match tokio::time::timeout(within, stored_credentials(&client, stage, country)).await {
+        Ok(read) => read.map_err(anyhow::Error::msg),
+        Err(_) => Err(anyhow!("the secrets of {country} could not be read within {} s", within.as_secs())),
     }
 }
 

@@ -7,9 +7,9 @@ use calls::ids::{AttemptId, Nonce, callee_identity, room_name};
 use calls::plan::{CallPlan, Leg};
 use cloud::call_folder::{CallFolders, StoreError, documents, draw_nonce};
 use cloud::profiles::{Credentials, Problem};
-use telemetry::metrics::Stage;
+use tokio::sync::oneshot;
 
-use crate::deployment::{self, Deployment};
+use crate::deployment;
 use crate::last_resort::Attempt;
 use crate::reports::{Reports, Ways};
 use crate::settings::Settings;
@@ -52,6 +52,8 @@ pub struct Job {
     pub words: bool,
     /// Who else is told of it.
     pub reports: Reports,
+    /// Who waits for the answer, within this process.
+    pub answered: Option<oneshot::Sender<()>>,
 }
 
 impl Job {
@@ -82,6 +84,7 @@ impl Job {
             task: settings.task.clone(),
             words: settings.words,
             reports,
+            answered: None,
         }
     }
 }
@@ -89,29 +92,34 @@ impl Job {
 /// Where a job's things come from.
 struct Sources {
     folders: CallFolders,
-    /// A deployment's secrets lie in its parameter store; elsewhere they are in the environment.
-    deployed: Option<(Deployment, aws_config::SdkConfig)>,
+    /// A bucket that does not answer is waited for.
+    in_bucket: bool,
+    /// The stage in whose parameter store the secrets lie; `None`: they are in the environment.
+    stored: Option<(String, aws_config::SdkConfig)>,
     ways: Ways,
     task: String,
 }
 
 impl Sources {
     async fn of(settings: &Settings) -> anyhow::Result<Self> {
-        let Some(deployment) = &settings.deployment else {
-            let folders = CallFolders::in_directory(&settings.calls)?;
-            let (ways, task) = (ways(settings).await, settings.task.clone());
-            return Ok(Self { folders, deployed: None, ways, task });
-        };
+        let in_bucket = settings.deployment.is_some();
+        // A worker's machine may have its credentials anywhere; a task has them where the store's own client looks.
+        let anywhere = in_bucket && settings.worker.is_some();
+        if settings.secrets_stage.is_none() && !anywhere {
+            let (folders, ways) = (settings.folders(None)?, ways(settings).await);
+            return Ok(Self { folders, in_bucket, stored: None, ways, task: settings.task.clone() });
+        }
         let metadata = settings.variables.get("ECS_CONTAINER_METADATA_URI_V4");
         let (aws, arn) = tokio::join!(deployment::aws(), deployment::task_arn(metadata));
-        let url = deployment.call_history_queue_url.as_deref();
+        let url = settings.call_history_queue_url.as_deref();
         Ok(Self {
-            folders: deployment.folders()?,
+            folders: settings.folders(anywhere.then_some(&aws))?,
+            in_bucket,
             ways: Ways {
                 call_history: url.map(|url| deployment::call_history(&aws, url)),
-                metrics: Some(Stage::new(&deployment.stage)),
+                metrics: settings.metrics(),
             },
-            deployed: Some((deployment.clone(), aws)),
+            stored: settings.secrets_stage.clone().map(|stage| (stage, aws)),
             task: arn.unwrap_or_else(|| settings.task.clone()),
         })
     }
@@ -123,7 +131,7 @@ impl Sources {
         loop {
             match self.folders.job(attempt).await {
                 Err(StoreError::Unavailable { path, detail })
-                    if self.deployed.is_some() && clock::now() < deadline =>
+                    if self.in_bucket && clock::now() < deadline =>
                 {
                     tracing::warn!(path, detail, "job not read yet");
                     tokio::time::sleep(JOB_PAUSE).await;
@@ -139,24 +147,51 @@ impl Sources {
         claim_by: Instant,
         settings: &Settings,
     ) -> anyhow::Result<Credentials> {
-        let Some((deployment, aws)) = &self.deployed else { return credentials(country, settings) };
+        let Some((stage, aws)) = &self.stored else { return credentials(country, settings) };
         let left = claim_by.saturating_duration_since(clock::now()).saturating_sub(AFTER_SECRETS);
-        deployment.credentials(aws, country, left.clamp(SECRETS_AT_LEAST, SECRETS_CAP)).await
+        deployment::credentials(aws, stage, country, left.clamp(SECRETS_AT_LEAST, SECRETS_CAP)).await
     }
 }
 
-/// Where reports go from outside of a deployment: to upstream if its queue is named. AWS is not looked for otherwise.
+/// Where reports go where no secrets are asked of AWS: to upstream if its queue is named. AWS is not looked for
+/// otherwise.
 pub async fn ways(settings: &Settings) -> Ways {
-    let Some(url) = &settings.call_history_queue_url else { return Ways::default() };
+    let metrics = settings.metrics();
+    let Some(url) = &settings.call_history_queue_url else { return Ways { call_history: None, metrics } };
     let call_history = Some(deployment::call_history(&deployment::aws().await, url));
-    Ways { call_history, metrics: None }
+    Ways { call_history, metrics }
+}
+
+/// A job that lay in a call folder.
+pub enum Taken {
+    /// With all that it needs.
+    Job(Box<Job>),
+    /// Its country's secrets could not be had. Nothing of it was claimed.
+    NoSecrets {
+        /// The attempt.
+        attempt: Box<Attempt>,
+        /// What is missing, or why it could not be read.
+        problem: anyhow::Error,
+    },
 }
 
 /// Takes up the job that lies in a call folder. From the moment it is read, whatever stands in the way is written
 /// there too.
 pub async fn from_call_folder(asked: &cli::Job, settings: &Settings) -> anyhow::Result<Job> {
+    match take_up(&asked.attempt, settings).await? {
+        Taken::Job(job) => Ok(*job),
+        Taken::NoSecrets { attempt, problem } => {
+            attempt.failed_before_dial(&problem.to_string()).await;
+            attempt.reports.close().await;
+            Err(problem)
+        }
+    }
+}
+
+/// Takes up the job that lies in a call folder, and writes nothing there.
+pub async fn take_up(id: &AttemptId, settings: &Settings) -> anyhow::Result<Taken> {
     let sources = Sources::of(settings).await?;
-    let found = sources.job(&asked.attempt).await?.ok_or_else(|| no_job(&asked.attempt, settings))?;
+    let found = sources.job(id).await?.ok_or_else(|| no_job(id, settings))?;
     let claim_by = clock::instant_of(found.deadline);
     let credentials = sources.credentials(&found.plan.profile.country, claim_by, settings).await;
     let Sources { folders, ways, task, .. } = sources;
@@ -164,20 +199,18 @@ pub async fn from_call_folder(asked: &cli::Job, settings: &Settings) -> anyhow::
         Ok(credentials) => credentials,
         Err(problem) => {
             let attempt = Attempt {
-                id: asked.attempt.clone(),
-                reports: Reports::start(ways, &asked.attempt, &found.plan, None),
+                id: id.clone(),
+                reports: Reports::start(ways, id, &found.plan, None),
                 folders,
                 plan: found.plan,
                 task,
                 started_at: clock::wall(),
             };
-            attempt.failed_before_dial(&problem.to_string()).await;
-            attempt.reports.close().await;
-            return Err(problem);
+            return Ok(Taken::NoSecrets { attempt: Box::new(attempt), problem });
         }
     };
-    let job = Job::new(asked.attempt.clone(), found.plan, credentials, folders, ways, settings);
-    Ok(Job { claim_by: Some(claim_by), task, ..job })
+    let job = Job::new(id.clone(), found.plan, credentials, folders, ways, settings);
+    Ok(Taken::Job(Box::new(Job { claim_by: Some(claim_by), task, ..job })))
 }
 
 fn no_job(attempt: &AttemptId, settings: &Settings) -> anyhow::Error {

@@ -185,6 +185,12 @@ impl Hands {
             Fact::OutcomeWritten => self.ends_as_business,
             _ => false,
         };
+        if matches!(fact, Fact::Answered { .. })
+            && let Some(answered) = self.job.answered.take()
+        {
+            // Who waited may have gone.
+            let _ = answered.send(());
+        }
         self.known.note(&fact, clock::now());
         let at = clock::wall();
         self.job.reports.fact(at, &fact);

@@ -3,38 +3,48 @@
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use calls::call::{Call, Effect, Input, Room};
 use calls::ids::room_name;
 use futures_util::FutureExt as _;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::clock;
 use crate::job::Job;
 use crate::last_resort::{Attempt, LastResort};
 use crate::perform::Hands;
+use crate::stop::Stop;
 
 /// How long a person who stops us twice waits for the line to be hung up.
 const STOP_NOW_CAP: Duration = Duration::from_secs(2);
 
-/// What a shell reads as "ended by SIGINT".
-const STOPPED: i32 = 130;
+/// How a job ended, for who ran it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ran {
+    /// In its own way.
+    Over {
+        /// As far as this process is concerned, the call was carried through.
+        carried_through: bool,
+    },
+    /// It was told to stop twice: the line is hung up, and nothing else was waited for.
+    StoppedTwice,
+}
 
-/// Carries one job through; `true` if the call was carried through. Whatever breaks in here, the room is deleted
-/// and the outcome written.
-pub async fn run(job: Job) -> anyhow::Result<bool> {
+/// Carries one job through. Whatever breaks in here, the room is deleted and the outcome written. `stop` is asked for
+/// once, at the beginning.
+pub async fn run(job: Job, stop: impl FnOnce() -> anyhow::Result<Stop>) -> anyhow::Result<Ran> {
     let reports = job.reports.clone();
-    let result = carry_through(job).await;
-    reports.close().await;
+    let result = carry_through(job, stop).await;
+    if !matches!(result, Ok(Ran::StoppedTwice)) {
+        reports.close().await;
+    }
     result
 }
 
-async fn carry_through(job: Job) -> anyhow::Result<bool> {
+async fn carry_through(job: Job, stop: impl FnOnce() -> anyhow::Result<Stop>) -> anyhow::Result<Ran> {
     let attempt = Attempt::of(&job);
     let room = room_of(&job);
     let call = Call::new(&job.plan, room.clone(), job.claim_by, clock::now());
-    let prepared = Signals::listen().and_then(|signals| Ok((signals, Hands::new(job)?)));
-    let (signals, hands) = match prepared {
+    let prepared = stop().and_then(|stop| Ok((stop, Hands::new(job)?)));
+    let (stop, hands) = match prepared {
         Ok(prepared) => prepared,
         Err(problem) => {
             attempt.failed_before_dial(&format!("{problem:#}")).await;
@@ -43,47 +53,41 @@ async fn carry_through(job: Job) -> anyhow::Result<bool> {
     };
     let mut last_resort = hands.last_resort(room);
     // What a panic leaves half done is dropped with the call; the last resort is no part of it.
-    let living = AssertUnwindSafe(live(call, hands, signals, &mut last_resort)).catch_unwind().await;
+    let living = AssertUnwindSafe(live(call, hands, stop, &mut last_resort)).catch_unwind().await;
     match living {
-        Ok(End::Over { carried_through }) => Ok(carried_through),
-        Ok(End::StoppedTwice) => {
+        Ok(Ran::StoppedTwice) => {
             tracing::warn!(detail = "hanging up, and nothing else", "told to stop twice");
             last_resort.hang_up(STOP_NOW_CAP).await;
-            std::process::exit(STOPPED)
+            Ok(Ran::StoppedTwice)
         }
+        Ok(over) => Ok(over),
         Err(_) => {
             last_resort.after_a_panic().await;
-            Ok(false)
+            Ok(Ran::Over { carried_through: false })
         }
     }
 }
 
-enum End {
-    Over { carried_through: bool },
-    StoppedTwice,
-}
-
-async fn live(mut call: Call, mut hands: Hands, mut signals: Signals, last_resort: &mut LastResort) -> End {
+async fn live(mut call: Call, mut hands: Hands, mut stop: Stop, last_resort: &mut LastResort) -> Ran {
     loop {
         while let Some(effect) = call.poll_effect() {
             if effect == Effect::Finish {
+                // The call is over, and what is left is done soon: to be told once changes nothing.
                 let carried_through = tokio::select! {
                     carried_through = hands.finish() => carried_through,
-                    () = signals.told_again() => return End::StoppedTwice,
+                    () = stop.told_twice() => return Ran::StoppedTwice,
                 };
-                return End::Over { carried_through };
+                return Ran::Over { carried_through };
             }
             hands.perform(effect);
         }
         let input = tokio::select! {
             input = hands.next() => input,
             () = until(call.poll_timeout()) => Input::Tick,
-            () = signals.told_to_stop() => {
-                if signals.times > 1 {
-                    return End::StoppedTwice;
-                }
-                Input::Drain
-            }
+            times = stop.told() => match times {
+                1 => Input::Drain,
+                _ => return Ran::StoppedTwice,
+            },
         };
         last_resort.follow(&input);
         call.handle(input, clock::now());
@@ -100,35 +104,5 @@ async fn until(deadline: Option<std::time::Instant>) {
     match deadline {
         Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
         None => std::future::pending().await,
-    }
-}
-
-/// SIGTERM (a deploy, Spot) and SIGINT (Ctrl-C). The second one hangs up and ends the process.
-struct Signals {
-    term: Signal,
-    interrupt: Signal,
-    times: u32,
-}
-
-impl Signals {
-    fn listen() -> anyhow::Result<Self> {
-        let term = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
-        let interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
-        Ok(Self { term, interrupt, times: 0 })
-    }
-
-    async fn told_to_stop(&mut self) {
-        tokio::select! {
-            _ = self.term.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
-        self.times += 1;
-    }
-
-    /// The call is over, and what is left is done soon; so the first signal changes nothing.
-    async fn told_again(&mut self) {
-        while self.times < 2 {
-            self.told_to_stop().await;
-        }
     }
 }

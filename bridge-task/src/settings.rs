@@ -5,11 +5,15 @@ use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
+use aws_config::SdkConfig;
+use cloud::call_folder::CallFolders;
 use cloud::profiles::Variables;
 use telemetry::Format;
+use telemetry::metrics::Stage;
 
 use crate::cli::{Cli, Command};
 use crate::deployment::{self, Deployment};
+use crate::worker::{ProfilesFrom, WorkerSettings};
 
 /// The effective settings.
 #[derive(Debug)]
@@ -18,8 +22,12 @@ pub struct Settings {
     pub variables: Variables,
     /// Where call folders go, unless this is a deployment's task.
     pub calls: PathBuf,
-    /// The deployment that this is a task of.
+    /// The deployment that this is a task or a worker of.
     pub deployment: Option<Deployment>,
+    /// The stage in whose parameter store the secrets are; none: they are in the environment.
+    pub secrets_stage: Option<String>,
+    /// What only a worker is told.
+    pub worker: Option<WorkerSettings>,
     /// The queue on which upstream is told of its calls; none: it is not.
     pub call_history_queue_url: Option<String>,
     /// How log lines look.
@@ -48,22 +56,52 @@ impl Settings {
             Command::Job(job) => job.calls.clone(),
             Command::Outbound(outbound) => outbound.common.calls.clone(),
             Command::Inbound(inbound) => inbound.common.calls.clone(),
+            Command::Worker(worker) => worker.calls.clone(),
         };
+        let mut problems = Vec::new();
         let log_format = match get("LOG_FORMAT") {
             None if !on_terminal => Format::Json,
             Some("json") => Format::Json,
             None | Some("human") => Format::Human { colours: on_terminal && get("NO_COLOR").is_none() },
-            Some(other) => bail!("LOG_FORMAT={other}: set it to json or human, or leave it out"),
+            Some(other) => {
+                problems.push(format!("LOG_FORMAT={other}: set it to json or human, or leave it out"));
+                Format::Json
+            }
         };
         // Who names a directory means it.
-        let deployed =
-            matches!(cli.command, Command::Job(_)) && given.is_none() && get("OCG_BUCKET").is_some();
-        let deployment = if deployed { Some(Deployment::read(|name| variables.get(name))?) } else { None };
+        let may_be_deployed = matches!(cli.command, Command::Job(_) | Command::Worker(_));
+        let deployed = may_be_deployed && given.is_none() && get("OCG_BUCKET").is_some();
+        let deployment = deployed.then(|| Deployment::read(|name| variables.get(name))).transpose();
+        let deployment = deployment.unwrap_or_else(|missing| {
+            problems.push(missing.to_string());
+            None
+        });
+        let worker = match &cli.command {
+            Command::Worker(asked) => {
+                let (worker, wrong) = WorkerSettings::read(asked, deployed, &variables);
+                problems.extend(wrong);
+                Some(worker)
+            }
+            _ => None,
+        };
+        if !problems.is_empty() {
+            // What two of our readers miss is said once.
+            let mut seen = std::collections::BTreeSet::new();
+            problems.retain(|problem| seen.insert(problem.clone()));
+            bail!("{}", problems.join("\n"));
+        }
+        let secrets_stage = match &worker {
+            Some(worker) if worker.profiles != ProfilesFrom::Parameters => None,
+            Some(_) => get("OCG_STAGE").map(str::to_owned),
+            None => deployment.as_ref().map(|deployment| deployment.stage.clone()),
+        };
         let calls = given.or_else(|| get("OCG_CALLS").map(PathBuf::from)).unwrap_or_else(|| "calls".into());
         let host = get("HOSTNAME").unwrap_or("this-host");
         Ok(Self {
             calls,
             deployment,
+            secrets_stage,
+            worker,
             call_history_queue_url: get(deployment::CALL_HISTORY_QUEUE_URL).map(str::to_owned),
             log_format,
             words: on_terminal || get("OCG_SHOW_WORDS") == Some("1"),
@@ -71,6 +109,25 @@ impl Settings {
             task: get("OCG_TASK").map_or_else(|| format!("{host}/{}", std::process::id()), str::to_owned),
             variables,
         })
+    }
+}
+
+impl Settings {
+    /// The call folders: of the deployment, else in the directory. `aws`: what a worker has found.
+    ///
+    /// # Errors
+    /// When the settings make no store, or the directory cannot be made.
+    pub fn folders(&self, aws: Option<&SdkConfig>) -> anyhow::Result<CallFolders> {
+        match (&self.deployment, aws) {
+            (Some(deployment), Some(aws)) => deployment.folders_of(aws),
+            (Some(deployment), None) => deployment.folders(),
+            (None, _) => Ok(CallFolders::in_directory(&self.calls)?),
+        }
+    }
+
+    /// The stage whose metrics are counted: a deployment's.
+    pub fn metrics(&self) -> Option<Stage> {
+        self.deployment.as_ref().map(|deployment| Stage::new(&deployment.stage))
     }
 }
 

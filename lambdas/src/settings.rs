@@ -1,9 +1,8 @@
 //! What the router is told by its environment, read once.
 
-use std::time::Duration;
-
 use calls::routing::Policy;
 use cloud::launch::TaskSettings;
+use router::variables::Reader;
 
 /// The router's settings.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,7 +33,7 @@ impl Settings {
     /// # Errors
     /// A line for everything that is missing or wrong.
     pub fn read(get: impl Fn(&str) -> Option<String>) -> Result<Self, String> {
-        let mut reader = Reader { get, problems: Vec::new() };
+        let mut reader = Reader::new(get);
         let settings = Self {
             stage: reader.required("OCG_STAGE", "the deployment's name, such as prod"),
             bucket: reader.required("OCG_BUCKET", "the bucket of the call folders"),
@@ -49,81 +48,23 @@ impl Settings {
                 subnets: reader.list("TASK_SUBNETS", "subnet ids with commas between"),
                 security_groups: reader
                     .list("TASK_SECURITY_GROUPS", "security group ids with commas between"),
-                public_ip: reader.public_ip(),
+                public_ip: public_ip(&mut reader),
             },
             run_tasks_per_second: reader.number("RUN_TASKS_PER_SECOND", 4.0)
                 / reader.number("ROUTER_INSTANCES", 1.0),
             policy: reader.policy(),
         };
-        if reader.problems.is_empty() { Ok(settings) } else { Err(reader.problems.join("\n")) }
+        let problems = reader.into_problems();
+        if problems.is_empty() { Ok(settings) } else { Err(problems.join("\n")) }
     }
 }
 
-struct Reader<G> {
-    get: G,
-    problems: Vec<String>,
-}
-
-impl<G: Fn(&str) -> Option<String>> Reader<G> {
-    fn optional(&self, name: &str) -> Option<String> {
-        (self.get)(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
+fn public_ip(reader: &mut Reader<impl Fn(&str) -> Option<String>>) -> bool {
+    let text = reader.required("TASK_PUBLIC_IP", "ENABLED or DISABLED");
+    if !["ENABLED", "DISABLED", ""].contains(&text.as_str()) {
+        reader.complain(format!("TASK_PUBLIC_IP={text} must be ENABLED or DISABLED"));
     }
-
-    fn required(&mut self, name: &str, what: &str) -> String {
-        self.optional(name).unwrap_or_else(|| {
-            self.problems.push(format!("{name} is not set: {what}"));
-            String::new()
-        })
-    }
-
-    fn list(&mut self, name: &str, what: &str) -> Vec<String> {
-        let text = self.required(name, what);
-        let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
-        let items: Vec<String> = items.map(str::to_owned).collect();
-        if items.is_empty() && !text.is_empty() {
-            self.problems.push(format!("{name}={text} names nothing: {what}"));
-        }
-        items
-    }
-
-    fn public_ip(&mut self) -> bool {
-        let text = self.required("TASK_PUBLIC_IP", "ENABLED or DISABLED");
-        if !["ENABLED", "DISABLED", ""].contains(&text.as_str()) {
-            self.problems.push(format!("TASK_PUBLIC_IP={text} must be ENABLED or DISABLED"));
-        }
-        text == "ENABLED"
-    }
-
-    fn count(&mut self, name: &str, default: u32) -> u32 {
-        let Some(text) = self.optional(name) else { return default };
-        text.parse().ok().filter(|count| *count > 0).unwrap_or_else(|| {
-            self.problems.push(format!("{name}={text} must be a whole number above 0"));
-            default
-        })
-    }
-
-    fn number(&mut self, name: &str, default: f64) -> f64 {
-        let Some(text) = self.optional(name) else { return default };
-        match text.parse::<f64>() {
-            Ok(number) if number.is_finite() && number > 0.0 => number,
-            _ => {
-                self.problems.push(format!("{name}={text} must be a number above 0"));
-                default
-            }
-        }
-    }
-
-    fn policy(&mut self) -> Policy {
-        let default = Policy::default();
-        let max_age = self.optional("MAX_AGE_SECONDS").filter(|text| text != "0");
-        Policy {
-            max_age: max_age.map(|_| Duration::from_secs_f64(self.number("MAX_AGE_SECONDS", 1.0))),
-            max_receives: self.count("MAX_RECEIVES", default.max_receives),
-            claim_within: Duration::from_secs_f64(
-                self.number("CLAIM_WITHIN_SECONDS", default.claim_within.as_secs_f64()),
-            ),
-        }
-    }
+    text == "ENABLED"
 }
 
 #[cfg(test)]
@@ -182,12 +123,5 @@ mod tests {
     fn instances_share_the_rate() {
         let share = [("RUN_TASKS_PER_SECOND", "9"), ("ROUTER_INSTANCES", "2")];
         assert_eq!(read(&[ALL, &share].concat()).unwrap().run_tasks_per_second, 4.5);
-    }
-
-    #[test]
-    fn an_age_of_zero_is_no_limit() {
-        assert_eq!(read(&[ALL, &[("MAX_AGE_SECONDS", "0")]].concat()).unwrap().policy.max_age, None);
-        let hour = read(&[ALL, &[("MAX_AGE_SECONDS", "3600")]].concat()).unwrap().policy.max_age;
-        assert_eq!(hour, Some(Duration::from_secs(3600)));
     }
 }

@@ -1,7 +1,11 @@
 //! The deployed gateway: our template on the AWS emulator, the real router function behind the real event source
-//! mapping, and real `bridge-task` processes that the ECS stand-in starts from the registered task definition.
+//! mapping, and real `bridge-task` processes that the ECS stand-in starts from the registered task definition. Or, with
+//! the event source off, a real `bridge-task worker` on the same queue.
 //!
 //! Addresses, names and the stage come from the stack's outputs, never from a test.
+
+mod sent;
+mod worker;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,19 +14,22 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use aws_sdk_sqs::types::{Message, QueueAttributeName};
-use calls::ids::{AttemptId, CallKey};
-use calls::outcome::Outcome;
+use calls::ids::AttemptId;
 use calls::secret::Secret;
 use cloud::call_folder::{CallFolders, draw_nonce};
+use cloud::queue::{Depth, Queue};
 use serde_json::{Value, json};
 use sim::aws::{Deployment, Programs};
-use sim::stack::{Binaries, CALLER_ID, Call, Script, Stack, StackConfig};
+use sim::stack::{Binaries, CALLER_ID, Script, Stack, StackConfig};
 use sim::ultravox::Ultravox;
 use tokio::sync::{OnceCell, RwLock};
 use tokio::time::Instant;
 
 use crate::arrange::fresh_number;
+use crate::leaks::Leaks;
 use crate::{agent, stage};
+pub use sent::Sent;
+pub use worker::Carrier;
 
 /// Longer than anything here takes on a busy machine; a message that failed comes again within it.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -40,8 +47,11 @@ pub struct Cloud {
     pub folders: CallFolders,
     sqs: aws_sdk_sqs::Client,
     secrets: Value,
+    vendor_key: Secret,
     /// What upstream is told of calls.
     history: String,
+    /// Who carries its calls.
+    pub carrier: Carrier,
     at_once: RwLock<()>,
 }
 
@@ -50,7 +60,7 @@ pub struct Cloud {
 /// # Panics
 /// When the story fails. Without the programs it is skipped, which is said aloud, and is a failure where `CI=true`.
 pub fn in_the_cloud(tell: impl AsyncFnOnce(&Cloud) -> Result<()>) {
-    told(async |cloud| {
+    told(Carrier::Split, async |cloud| {
         let _beside_others = cloud.at_once.read().await;
         tell(cloud).await
     });
@@ -61,7 +71,7 @@ pub fn in_the_cloud(tell: impl AsyncFnOnce(&Cloud) -> Result<()>) {
 /// # Panics
 /// As [`in_the_cloud`].
 pub fn alone_in_the_cloud(tell: impl AsyncFnOnce(&Cloud) -> Result<()>) {
-    told(async |cloud| {
+    told(Carrier::Split, async |cloud| {
         let _alone = cloud.at_once.write().await;
         let told = tell(cloud).await;
         cloud.deployment.ecs.cut([]);
@@ -69,11 +79,43 @@ pub fn alone_in_the_cloud(tell: impl AsyncFnOnce(&Cloud) -> Result<()>) {
     });
 }
 
-fn told(tell: impl AsyncFnOnce(&Cloud) -> Result<()>) {
+/// Tells a story where a worker carries the calls, beside others.
+///
+/// # Panics
+/// As [`in_the_cloud`].
+pub fn at_the_worker(tell: impl AsyncFnOnce(&Cloud) -> Result<()>) {
+    told(Carrier::worker(), async |cloud| {
+        let _beside_others = cloud.at_once.read().await;
+        tell(cloud).await
+    });
+}
+
+/// Tells a story where a worker carries the calls, alone. It may break it, and start another in its place.
+///
+/// # Panics
+/// As [`in_the_cloud`].
+pub fn alone_at_the_worker(tell: impl AsyncFnOnce(&Cloud) -> Result<()>) {
+    told(Carrier::worker(), async |cloud| {
+        let _alone = cloud.at_once.write().await;
+        let told = tell(cloud).await;
+        cloud.deployment.ecs.cut([]);
+        let said = cloud.worker_log();
+        let again = cloud.as_it_was().await;
+        told.with_context(|| end_of(&said)).and(again)
+    });
+}
+
+fn end_of(log: &str) -> String {
+    let lines: Vec<&str> = log.lines().collect();
+    lines[lines.len().saturating_sub(60)..].join("\n")
+}
+
+/// A test binary has one carrier.
+fn told(carrier: Carrier, tell: impl AsyncFnOnce(&Cloud) -> Result<()>) {
     static SHARED: OnceCell<Arc<Cloud>> = OnceCell::const_new();
     with_programs(async |programs, binaries, dir| {
         let dir = dir.parent().unwrap_or(&dir).join("cloud");
-        let cloud = SHARED.get_or_try_init(|| Cloud::start(programs, &binaries, &dir, &[])).await?;
+        let cloud = SHARED.get_or_try_init(|| Cloud::start(programs, &binaries, &dir, &[], carrier)).await?;
         tell(cloud).await
     });
 }
@@ -84,7 +126,7 @@ fn told(tell: impl AsyncFnOnce(&Cloud) -> Result<()>) {
 /// As [`in_the_cloud`].
 pub fn in_a_cloud_apart(parameters: &[(&str, &str)], tell: impl AsyncFnOnce(&Cloud) -> Result<()>) {
     with_programs(async |programs, binaries, dir| {
-        let cloud = Cloud::start(programs, &binaries, &dir.join("cloud"), parameters).await?;
+        let cloud = Cloud::start(programs, &binaries, &dir.join("cloud"), parameters, Carrier::Split).await?;
         tell(&cloud).await
     });
 }
@@ -103,6 +145,7 @@ impl Cloud {
         binaries: &Binaries,
         dir: &Path,
         parameters: &[(&str, &str)],
+        carrier: Carrier,
     ) -> Result<Arc<Self>> {
         let stack_dir = Some(dir.join("stack"));
         let stack = Stack::start(binaries, StackConfig { dir: stack_dir, ..StackConfig::default() }).await?;
@@ -121,9 +164,16 @@ impl Cloud {
         let (livekit_key, livekit_secret) = stack.livekit().credentials();
         let secrets = json!({ "livekitApiKey": livekit_key, "livekitApiSecret": livekit_secret.expose() });
         let at_once = RwLock::default();
-        let cloud = Self { deployment, stack, vendor, folders, sqs, secrets, history, at_once };
+        let vendor_key = key;
+        let cloud =
+            Self { deployment, stack, vendor, folders, sqs, secrets, vendor_key, history, carrier, at_once };
         cloud.add_country("BR", &["+55"]).await?;
-        cloud.deployment.put_secret("ultravox", &json!({ "apiKey": key.expose() })).await?;
+        let key = cloud.vendor_key.expose();
+        cloud.deployment.put_secret("ultravox", &json!({ "apiKey": key })).await?;
+        if matches!(cloud.carrier, Carrier::Worker(_)) {
+            cloud.switch_the_function_off().await?;
+            cloud.worker_with(&[], &[]).await?;
+        }
         Ok(Arc::new(cloud))
     }
 
@@ -134,7 +184,13 @@ impl Cloud {
 
     /// Puts a country's profile and secrets where operators put them.
     pub async fn add_country(&self, country: &str, prefixes: &[&str]) -> Result<()> {
-        let profile = json!({
+        self.deployment.put_secret(country, &self.secrets).await?;
+        self.deployment.put_profile(country, &self.profile(country, prefixes)).await
+    }
+
+    /// A country's profile.
+    pub fn profile(&self, country: &str, prefixes: &[&str]) -> Value {
+        json!({
             "v": 1, "country": country, "prefixes": prefixes, "provider": "local",
             "livekit": { "url": self.stack.livekit().url(), "trunkId": self.stack.trunk_id(), "callerId": CALLER_ID },
             "dial": { "ringSeconds": 20, "maxCallSeconds": 60 },
@@ -143,13 +199,24 @@ impl Cloud {
                 "callsUrl": self.vendor.calls_url(),
             },
             "record": true,
-        });
-        self.deployment.put_secret(country, &self.secrets).await?;
-        self.deployment.put_profile(country, &profile).await
+        })
+    }
+
+    /// Where messages are sent to.
+    async fn queue_url(&self) -> Result<String> {
+        match self.carrier.own_queue() {
+            Some(url) => Ok(url),
+            None => self.output("TriggerCallQueueUrl").await,
+        }
     }
 
     async fn output(&self, name: &str) -> Result<String> {
         self.deployment.output(name).await
+    }
+
+    /// The vendor's API key.
+    pub fn vendor_key(&self) -> &str {
+        self.vendor_key.expose()
     }
 
     /// A call to a person who does this, not yet sent.
@@ -166,14 +233,14 @@ impl Cloud {
 
     /// Sends what one wants and returns the id that the queue gave it.
     pub async fn send(&self, body: &str) -> Result<String> {
-        let url = self.output("TriggerCallQueueUrl").await?;
+        let url = self.queue_url().await?;
         let sent = self.sqs.send_message().queue_url(url).message_body(body).send().await?;
         sent.message_id.context("no id")
     }
 
     /// Sends up to ten at once.
     pub async fn send_together(&self, bodies: &[String]) -> Result<()> {
-        let url = self.output("TriggerCallQueueUrl").await?;
+        let url = self.queue_url().await?;
         let entry = |(nth, body): (usize, &String)| {
             let entry = aws_sdk_sqs::types::SendMessageBatchRequestEntry::builder();
             entry.id(nth.to_string()).message_body(body).build()
@@ -263,19 +330,34 @@ impl Cloud {
         Ok(taken)
     }
 
+    /// What the queue holds now.
+    pub async fn depth(&self) -> Result<Depth> {
+        let queue = Queue::new(self.sqs.clone(), self.queue_url().await?);
+        queue.depth().await.map_err(anyhow::Error::msg)
+    }
+
     /// Waits until the queue holds nothing, neither visible nor in flight.
     pub async fn queue_is_empty(&self) -> Result<()> {
-        let url = self.output("TriggerCallQueueUrl").await?;
-        wait_for("the queue is empty", PATIENCE, async || {
-            let asked =
-                self.sqs.get_queue_attributes().queue_url(&url).attribute_names(QueueAttributeName::All);
-            let found = asked.send().await?.attributes.unwrap_or_default();
-            let count = |name| found.get(&name).and_then(|count| count.parse().ok()).unwrap_or(0u32);
-            let visible = count(QueueAttributeName::ApproximateNumberOfMessages);
-            Ok((visible + count(QueueAttributeName::ApproximateNumberOfMessagesNotVisible) == 0)
-                .then_some(()))
-        })
-        .await
+        let what = "the queue is empty";
+        wait_for(what, PATIENCE, async || Ok((self.depth().await? == Depth::default()).then_some(()))).await
+    }
+
+    /// A log of a task or a worker holds no secret and not this number.
+    fn leaks_nothing(&self, number: &str) -> Result<()> {
+        let livekit = self.secrets["livekitApiSecret"].as_str().unwrap_or_default().to_owned();
+        let leaks = Leaks::new(vec![livekit, self.vendor_key.expose().to_owned()], vec![number.to_owned()]);
+        for log in self.logs() {
+            leaks.no_secret_in("a log", &log)?;
+            leaks.no_number_in("a log", &log)?;
+        }
+        Ok(())
+    }
+
+    /// What tasks and workers have logged.
+    fn logs(&self) -> Vec<String> {
+        let dirs = ["tasks", worker::LOGS].map(|name| self.deployment.dir().join(name));
+        let files = dirs.into_iter().flat_map(|dir| std::fs::read_dir(dir).into_iter().flatten().flatten());
+        files.filter_map(|log| std::fs::read_to_string(log.path()).ok()).collect()
     }
 
     /// The tasks that were started for this attempt.
@@ -283,83 +365,6 @@ impl Cloud {
         let mut tasks = self.deployment.ecs.tasks();
         tasks.retain(|task| task["startedBy"] == attempt.to_string());
         tasks
-    }
-}
-
-/// A message for upstream's queue, and the call that it becomes.
-pub struct Sent<'a> {
-    cloud: &'a Cloud,
-    /// Upstream's id.
-    pub id: String,
-    /// Who is called.
-    pub number: String,
-    /// The message.
-    pub body: String,
-    /// Its first attempt.
-    pub attempt: AttemptId,
-}
-
-impl<'a> Sent<'a> {
-    fn new(cloud: &'a Cloud, number: &str) -> Self {
-        let id = draw_nonce().0;
-        let body = json!({
-            "messageType": "TRIGGER_CALL",
-            "id": id,
-            "source": "campaigns",
-            "metadata": {
-                "campaignId": "deployed",
-                "phoneNumbers": [{ "number": number }],
-                "subject": { "prompt": { "text": "You confirm an appointment." } },
-            },
-        });
-        let attempt = AttemptId::new(CallKey::from_ids(None, None, &id), 1);
-        Self { cloud, id, number: number.to_owned(), body: body.to_string(), attempt }
-    }
-
-    /// Puts it on the queue.
-    pub async fn send(self) -> Result<Self> {
-        self.cloud.send(&self.body).await?;
-        Ok(self)
-    }
-
-    /// Waits for the attempt's outcome, and that its task has ended.
-    pub async fn outcome(&self) -> Result<Outcome> {
-        let what = format!("{} has an outcome", self.attempt);
-        let outcome =
-            wait_for(&what, PATIENCE, async || Ok(self.cloud.folders.outcome(&self.attempt).await?));
-        let outcome = outcome.await.with_context(|| self.said())?;
-        wait_for("its task has stopped", PATIENCE, async || {
-            let tasks = self.cloud.tasks_of(&self.attempt).await;
-            Ok(tasks.iter().all(|task| task["lastStatus"] == "STOPPED").then_some(()))
-        })
-        .await?;
-        Ok(outcome)
-    }
-
-    /// Whether anything of it was claimed.
-    pub async fn is_claimed(&self) -> Result<bool> {
-        Ok(self.cloud.folders.look(&self.attempt.key).await?.message.is_some())
-    }
-
-    /// Every dial that reached the phone.
-    pub async fn dials(&self) -> Result<Vec<Call>> {
-        self.cloud.stack.phone()?.calls_to(&self.number).await
-    }
-
-    /// One task, one dial, whatever happened on the way.
-    pub async fn rang_once(&self) -> Result<()> {
-        let (tasks, dials) = (self.cloud.tasks_of(&self.attempt).await, self.dials().await?);
-        ensure!(tasks.len() == 1 && dials.len() == 1, "tasks: {tasks:#?}\ndials: {dials:#?}");
-        Ok(())
-    }
-
-    /// What its tasks have logged, for who looks for the reason.
-    fn said(&self) -> String {
-        let attempt = self.attempt.to_string();
-        let logs =
-            std::fs::read_dir(self.cloud.deployment.dir().join("tasks")).into_iter().flatten().flatten();
-        let texts = logs.filter_map(|log| std::fs::read_to_string(log.path()).ok());
-        texts.filter(|text| text.contains(&attempt)).collect()
     }
 }
 

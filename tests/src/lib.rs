@@ -26,6 +26,7 @@ mod leaks;
 mod live;
 pub mod ocg;
 pub mod person;
+pub mod scenarios;
 pub mod sdk;
 mod stage;
 pub mod tls;

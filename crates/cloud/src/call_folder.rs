@@ -204,6 +204,14 @@ impl CallFolders {
         Ok(attempts)
     }
 
+    /// Finds out whether there is a store that answers us, before somebody's call needs it. (To read a document does not
+    /// tell: one that is not there and a bucket that is not there look alike.)
+    pub async fn try_out(&self) -> Result<(), StoreError> {
+        let folder = paths::open_folder();
+        let first = self.store.list(Some(&folder)).try_next().await;
+        first.map(drop).map_err(|error| retry::unavailable(&folder, &error))
+    }
+
     /// A job as it was written, `None` if there is none.
     pub async fn job(&self, attempt: &AttemptId) -> Result<Option<Job>, StoreError> {
         self.read(&paths::job(attempt)).await

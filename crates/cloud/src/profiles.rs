@@ -5,6 +5,7 @@ mod cache;
 mod environment;
 mod files;
 mod parameters;
+mod source;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,6 +17,7 @@ pub use cache::Known;
 pub use environment::from_environment;
 pub use files::from_directory;
 pub use parameters::{StoredProfiles, stored_credentials};
+pub use source::{DirectoryProfiles, ProfileSource};
 
 /// The variables of an environment. An empty or blank one counts as not set.
 #[derive(Clone, Default)]

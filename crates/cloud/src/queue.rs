@@ -3,6 +3,7 @@
 pub mod attributes;
 pub mod dead_letter;
 mod received;
+mod redrive;
 
 use crate::said::said;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use aws_sdk_sqs::types::{MessageAttributeValue, MessageSystemAttributeName, Queu
 
 use attributes::{Attribute, Content};
 pub use received::Received;
+pub use redrive::Redrive;
 
 /// The longest that SQS hides a message.
 const LONGEST_PUT_OFF: i32 = 12 * 60 * 60;
@@ -38,6 +40,17 @@ impl Queue {
     /// The queue at `url`, as `GetQueueUrl` and a stack's outputs give it.
     pub fn new(client: Client, url: impl Into<String>) -> Self {
         Self { client, url: url.into() }
+    }
+
+    /// The queue of this name, in the account `owner` (`None`: our own).
+    ///
+    /// # Errors
+    /// A sentence that names it, when there is none or nobody answers.
+    pub async fn find(client: Client, name: &str, owner: Option<&str>) -> Result<Self, String> {
+        let request = client.get_queue_url().queue_name(name);
+        let answer = request.set_queue_owner_aws_account_id(owner.map(str::to_owned)).send().await;
+        let found = answer.map_err(|error| format!("there is no queue {name} for us: {}", said(&error)))?;
+        Ok(Self::new(client, found.queue_url.unwrap_or_default()))
     }
 
     /// Where it is.

@@ -5,8 +5,8 @@ use std::fmt;
 use calls::fact::Fact;
 use tracing::{Level, Subscriber};
 use tracing_subscriber::filter::Targets;
-use tracing_subscriber::fmt::FmtContext;
 use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
+use tracing_subscriber::fmt::{FmtContext, FormattedFields};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -42,15 +42,17 @@ pub struct CallContext {
 /// show errors only, whatever is asked for: a library's log may hold a token.
 pub fn init(format: Format, verbose: bool) {
     let ours = if verbose { Level::DEBUG } else { Level::INFO };
-    let targets = ["call", "bridge_task", "agents", "cloud", "rooms", "room_client", "sim", "telemetry"]
-        .iter()
-        .fold(Targets::new().with_default(Level::ERROR), |targets, ours_is| {
-            targets.with_target(*ours_is, ours)
-        });
+    let targets =
+        ["call", "bridge_task", "agents", "cloud", "rooms", "room_client", "router", "sim", "telemetry"]
+            .iter()
+            .fold(Targets::new().with_default(Level::ERROR), |targets, ours_is| {
+                targets.with_target(*ours_is, ours)
+            });
     let registry = tracing_subscriber::registry().with(targets);
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let done = match format {
-        Format::Json => registry.with(layer.json().flatten_event(true).with_current_span(false)).try_init(),
+        // A process with several calls tells them apart by the span of each.
+        Format::Json => registry.with(layer.json().flatten_event(true).with_span_list(false)).try_init(),
         Format::Human { colours } => registry.with(layer.with_ansi(colours).event_format(Human)).try_init(),
     };
     // A second initialisation (tests) keeps the first.
@@ -87,7 +89,7 @@ where
 {
     fn format_event(
         &self,
-        _: &FmtContext<'_, S, N>,
+        context: &FmtContext<'_, S, N>,
         mut out: Writer<'_>,
         event: &tracing::Event<'_>,
     ) -> fmt::Result {
@@ -106,7 +108,14 @@ where
         )?;
         // 2026-01-01T12:00:01.123456Z: people at a terminal know the day.
         let clock = time.get(11..23).unwrap_or(&time);
-        writeln!(out, "{clock}  {on}{:<22}{off} {}", fields.message, fields.detail)
+        write!(out, "{clock}  ")?;
+        // A process with several calls says whose line it is.
+        if let Some(span) = context.lookup_current()
+            && let Some(whose) = span.extensions().get::<FormattedFields<N>>()
+        {
+            write!(out, "{whose}  ")?;
+        }
+        writeln!(out, "{on}{:<22}{off} {}", fields.message, fields.detail)
     }
 }
 

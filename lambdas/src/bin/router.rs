@@ -10,11 +10,12 @@ use aws_config::timeout::TimeoutConfig;
 use aws_lambda_events::sqs::SqsEvent;
 use cloud::call_folder::CallFolders;
 use cloud::launch::{Launcher, Pace};
-use cloud::profiles::StoredProfiles;
+use cloud::profiles::{ProfileSource, StoredProfiles};
 use cloud::queue::Queue;
 use lambda_runtime::{LambdaEvent, service_fn};
-use lambdas::router::Router;
+use lambdas::router::Function;
 use lambdas::settings::Settings;
+use router::Router;
 use telemetry::metrics::Stage;
 use tokio::runtime::Handle;
 use tokio::sync::OnceCell;
@@ -30,20 +31,20 @@ const LONGEST_WAIT: Duration = Duration::from_secs(10);
 async fn main() -> Result<(), lambda_runtime::Error> {
     telemetry::init(telemetry::Format::Json, false);
     let settings = Settings::read(|name| std::env::var(name).ok()).map_err(|problems| anyhow!(problems))?;
-    let router = Arc::new(OnceCell::new());
+    let function = Arc::new(OnceCell::new());
     // Most of a cold start is reading certificates: that is done while the first messages are asked for.
-    let (cell, known) = (router.clone(), settings.clone());
+    let (cell, known) = (function.clone(), settings.clone());
     tokio::task::spawn_blocking(move || {
         Handle::current().block_on(cell.get_or_try_init(|| build(&known))).map(drop)
     });
     let handler = |event: LambdaEvent<SqsEvent>| async {
-        let router: &Router = router.get_or_try_init(|| build(&settings)).await?;
-        Ok::<_, lambda_runtime::Error>(router.handle(event.payload).await)
+        let function: &Function = function.get_or_try_init(|| build(&settings)).await?;
+        Ok::<_, lambda_runtime::Error>(function.handle(event.payload).await)
     };
     lambda_runtime::run(service_fn(handler)).await
 }
 
-async fn build(settings: &Settings) -> anyhow::Result<Router> {
+async fn build(settings: &Settings) -> anyhow::Result<Function> {
     let patience =
         TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT).operation_timeout(OPERATION).build();
     let aws = aws_config::defaults(BehaviorVersion::latest()).timeout_config(patience).load().await;
@@ -51,14 +52,17 @@ async fn build(settings: &Settings) -> anyhow::Result<Router> {
     // The SDK's own tries would not keep the pace; the message comes again anyway.
     let ecs = aws_sdk_ecs::config::Builder::from(&aws).retry_config(RetryConfig::disabled()).build();
     let pace = Pace::new(settings.run_tasks_per_second, LONGEST_WAIT);
-    Ok(Router {
+    let profiles = StoredProfiles::new(aws_sdk_ssm::Client::new(&aws), &settings.stage);
+    let router = Router {
+        name: "router".to_owned(),
         folders: CallFolders::in_bucket(&settings.bucket)?,
-        profiles: StoredProfiles::new(aws_sdk_ssm::Client::new(&aws), &settings.stage),
-        launcher: Launcher::new(aws_sdk_ecs::Client::from_conf(ecs), settings.task.clone(), pace),
+        profiles: ProfileSource::Stored(profiles),
         queue: Queue::new(sqs.clone(), &settings.trigger_call_queue_url),
         dead_letters: Queue::new(sqs.clone(), &settings.dead_letter_queue_url),
         call_history: settings.call_history_queue_url.as_ref().map(|url| Queue::new(sqs, url)),
         policy: settings.policy,
-        stage: Stage::new(&settings.stage),
-    })
+        metrics: Some(Stage::new(&settings.stage)),
+    };
+    let launcher = Launcher::new(aws_sdk_ecs::Client::from_conf(ecs), settings.task.clone(), pace);
+    Ok(Function { router, launcher })
 }

@@ -1,65 +1,23 @@
 //! Messages that become dead letters, and those that come again.
 
-use anyhow::{Context as _, Result, ensure};
-use aws_sdk_sqs::types::Message;
+use anyhow::{Result, ensure};
 use sim::ecs::Trouble;
 use tests::cloud::{alone_in_the_cloud, in_the_cloud};
 use tests::person;
-
-fn attribute<'a>(letter: &'a Message, name: &str) -> Option<&'a str> {
-    letter.message_attributes.as_ref()?.get(name)?.string_value()
-}
+use tests::scenarios::messages;
 
 #[test]
 fn what_can_never_work_is_a_dead_letter_with_its_reason() {
-    in_the_cloud(async |cloud| {
-        let nowhere = cloud.call_to_number("+99912345678901");
-        let unserved = cloud.call_to_number("+81312345678");
-        let not_json = format!("not json {}", nowhere.id);
-        let number = Some("metadata.phoneNumbers[0].number");
-        let refused = [
-            (&not_json, "not_json", None),
-            (&nowhere.body, "invalid_phone_number", number),
-            (&unserved.body, "no_profile_for_prefix", number),
-        ];
-        for (body, ..) in &refused {
-            cloud.send(body).await?;
-        }
-        let letters = cloud.dead_letters(&refused.map(|(body, ..)| body.as_str())).await?;
-        for (body, code, path) in refused {
-            let letter = letters.iter().find(|letter| letter.body() == Some(body)).context("body touched")?;
-            ensure!(attribute(letter, "RefusalCode") == Some(code), "{letter:#?}");
-            ensure!(attribute(letter, "RefusalPath") == path, "{letter:#?}");
-            let known = ["RefusalDetail", "RefusedAt", "OriginalMessageId", "OcgCallKey", "OcgAttempt"];
-            ensure!(known.iter().all(|name| attribute(letter, name).is_some()), "{letter:#?}");
-        }
-        ensure!(!unserved.is_claimed().await?, "a refusal leaves no claim");
-        let told = cloud.history(&unserved, 1).await?;
-        ensure!(told[0]["metadata"]["status"] == "SIP_CALL_FAILED", "{told:#?}");
-        Ok(())
-    });
+    in_the_cloud(messages::what_can_never_work_is_a_dead_letter_with_its_reason);
 }
 
 /// The contract of partial batch responses: exactly what failed comes again.
 #[test]
 fn of_a_batch_only_what_failed_comes_again() {
     alone_in_the_cloud(async |cloud| {
-        let mut good = Vec::new();
-        for _ in 0..7 {
-            good.push(cloud.call_to(person::busy()).await?);
-        }
-        let refused = ["one", "two", "three"].map(|word| format!("not json {word} {}", good[0].id));
-        let mut bodies: Vec<String> = good.iter().map(|call| call.body.clone()).collect();
-        bodies.extend(refused.clone());
         let before = cloud.deployment.ecs.run_task_calls().len();
         cloud.deployment.ecs.trouble([Trouble::NoCapacity, Trouble::NoCapacity]);
-        cloud.send_together(&bodies).await?;
-        cloud.dead_letters(&refused.each_ref().map(String::as_str)).await?;
-        for call in &good {
-            call.outcome().await?;
-            call.rang_once().await?;
-        }
-        cloud.queue_is_empty().await?;
+        messages::good_and_bad_messages_do_not_touch_each_other(cloud).await?;
         // Seven the first time, and the two that found no capacity once more.
         let asked = cloud.deployment.ecs.run_task_calls().len() - before;
         ensure!(asked == 9, "RunTask was called {asked} times");
@@ -72,18 +30,7 @@ fn what_never_finds_a_task_is_given_up_with_a_reason_before_the_queue_does_it_wi
     tests::cloud::in_a_cloud_apart(&[("MaxReceives", "2")], async |cloud| {
         cloud.deployment.ecs.trouble([Trouble::NoCapacity; 2]);
         let call = cloud.call_to(person::busy()).await?.send().await?;
-        let letters = cloud.dead_letters(&[&call.body]).await?;
-        ensure!(attribute(&letters[0], "RefusalCode") == Some("receives_exhausted"), "{letters:#?}");
-        let detail = attribute(&letters[0], "RefusalDetail").unwrap_or_default();
-        ensure!(detail.contains("delivery 2") && detail.contains("Capacity is unavailable"), "{detail}");
-        ensure!(attribute(&letters[0], "OcgAttempt") == Some("2"), "{letters:#?}");
-        let outcome = call.outcome().await?;
-        ensure!(outcome.reason.as_deref() == Some("refused"), "{outcome:#?}");
-        let told = cloud.history(&call, 1).await?;
-        ensure!(told[0]["metadata"]["status"] == "SIP_CALL_FAILED", "{told:#?}");
-        let open = cloud.folders.open_attempts().await?;
-        ensure!(open.is_empty() && call.dials().await?.is_empty(), "{open:?}");
-        cloud.queue_is_empty().await
+        messages::is_given_up_with(cloud, &call, "Capacity is unavailable").await
     });
     Ok(())
 }

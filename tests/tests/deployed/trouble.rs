@@ -3,20 +3,10 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use calls::outcome::OutcomeKind;
 use sim::ecs::{Cut, Trouble};
-use tests::cloud::{Cloud, Sent, alone_in_the_cloud, wait_for};
+use tests::cloud::{Cloud, alone_in_the_cloud, wait_for};
 use tests::person;
-
-/// It was called as it should have been, once.
-async fn is_called_after_all(call: &Sent<'_>) -> Result<()> {
-    let outcome = call.outcome().await?;
-    ensure!(
-        outcome.outcome == OutcomeKind::NotAnswered && outcome.reason.as_deref() == Some("busy"),
-        "{outcome:#?}"
-    );
-    call.rang_once().await
-}
+use tests::scenarios::trouble::{self, is_called_after_all};
 
 /// RunTask was called so often since there were `before` calls of it.
 async fn run_task_is_called(cloud: &Cloud, before: usize, times: usize) -> Result<()> {
@@ -141,39 +131,16 @@ fn parameters_cannot_be_read() {
 }
 
 #[test]
+fn the_bucket_is_away_for_a_while() {
+    alone_in_the_cloud(trouble::the_bucket_is_away_for_a_while);
+}
+
+#[test]
 fn dead_letters_cannot_be_sent() {
-    alone_in_the_cloud(async |cloud| {
-        let body = format!("not json {}", cloud.call_to_number("+5511987654321").id);
-        let name = cloud.dead_letter_queue_name().await?;
-        cloud.deployment.ecs.cut([Cut { service: "sqs", containing: name }]);
-        let before = cloud.deployment.ecs.cut_requests();
-        cloud.send(&body).await?;
-        wait_for("the router cannot send it", Duration::from_secs(30), async || {
-            Ok((cloud.deployment.ecs.cut_requests() > before).then_some(()))
-        })
-        .await?;
-        cloud.deployment.ecs.cut([]);
-        // It stayed on the queue, and is a letter as soon as there can be one.
-        cloud.dead_letters(&[&body]).await?;
-        cloud.queue_is_empty().await
-    });
+    alone_in_the_cloud(trouble::dead_letters_cannot_be_sent);
 }
 
 #[test]
 fn upstream_cannot_be_told() {
-    alone_in_the_cloud(async |cloud| {
-        cloud.deployment.ecs.cut([Cut { service: "sqs", containing: "call-history".to_owned() }]);
-        let before = cloud.deployment.ecs.cut_requests();
-        let call = cloud.call_to(person::busy()).await?.send().await?;
-        is_called_after_all(&call).await?;
-        let told = cloud.deployment.ecs.cut_requests();
-        ensure!(told > before, "nobody tried to tell");
-        // A refusal is a letter all the same, and one.
-        let refused = cloud.call_to_number("+99912345678901").send().await?;
-        cloud.dead_letters(&[&refused.body]).await?;
-        cloud.queue_is_empty().await?;
-        ensure!(cloud.deployment.ecs.cut_requests() > told, "nobody tried to tell of the refusal");
-        ensure!(cloud.dead_letters_now(&refused.body).await? == 0, "a second letter");
-        Ok(())
-    });
+    alone_in_the_cloud(trouble::upstream_cannot_be_told);
 }

@@ -1,0 +1,131 @@
+//! The hands of `calls::routing`: a received message is taken all its way to a verdict. The function behind the queue
+//! and the worker are the same router; they differ in what starts an attempt ([`Launch`]) and in what runs beside a
+//! message's way.
+
+mod launch;
+pub mod variables;
+mod way;
+
+use std::time::Duration;
+
+use calls::fact::Fact;
+use calls::routing::{Policy, Verdict};
+use cloud::call_folder::CallFolders;
+use cloud::profiles::ProfileSource;
+use cloud::queue::{Queue, Received};
+use jiff::Timestamp;
+use serde_json::Value;
+use telemetry::metrics::{Metrics, Stage};
+use tokio::time::timeout;
+
+pub use launch::Launch;
+use way::Way;
+
+/// How long what comes after the verdict may take: facts, upstream's event, putting a message off.
+const ASIDE_WITHIN: Duration = Duration::from_secs(3);
+
+/// After its first delivery a message that could not be carried through comes again after this.
+const SOONEST_AGAIN: Duration = Duration::from_secs(5);
+/// However often it was tried.
+const LATEST_AGAIN: Duration = Duration::from_secs(15 * 60);
+
+/// Everything that a message's way needs, but for what starts an attempt.
+#[derive(Debug)]
+pub struct Router {
+    /// Its name on what it writes into call folders, for people.
+    pub name: String,
+    /// Where call folders are.
+    pub folders: CallFolders,
+    /// The countries.
+    pub profiles: ProfileSource,
+    /// Where messages come from.
+    pub queue: Queue,
+    /// Where messages go that can never work.
+    pub dead_letters: Queue,
+    /// Where upstream is told, if it wants to be.
+    pub call_history: Option<Queue>,
+    /// What the deployment decided.
+    pub policy: Policy,
+    /// Whose refusals are counted; `None`: nobody counts.
+    pub metrics: Option<Stage>,
+}
+
+impl Router {
+    /// Takes a message all its way. Attempts are started by `launch`. `beside` runs meanwhile; should it end first,
+    /// the message comes again, for the reason that it gives. Whatever was left undone then, the next delivery finds.
+    ///
+    /// A message that is to come again is put off by this; acknowledging the others is the caller's.
+    pub async fn route(
+        &self,
+        message: &Received,
+        launch: &impl Launch,
+        beside: impl Future<Output = String>,
+    ) -> Verdict {
+        let mut way = Way::of(self, message);
+        let verdict = tokio::select! {
+            verdict = way.walk(launch) => verdict,
+            detail = beside => Verdict::Retry(detail),
+        };
+        if let (Verdict::Retry(detail), false) = (&verdict, way.has_ended()) {
+            way.record(Fact::TryAgain { detail: detail.clone() });
+        }
+        let again = async {
+            if matches!(verdict, Verdict::Retry(_)) {
+                self.put_off(message).await;
+            }
+        };
+        // All of it is done or left undone in a few seconds: other messages wait.
+        tokio::join!(again, self.tell(way.refusal()), way.write_facts(&verdict));
+        verdict
+    }
+
+    /// What did not work now is tried again soon at first, then ever more seldom. By itself the queue would wait
+    /// for its visibility timeout each time.
+    async fn put_off(&self, message: &Received) {
+        let now = Timestamp::now();
+        if let Some(stage) = &self.metrics {
+            let waited = now.duration_since(message.sent_at).as_secs();
+            Metrics::of_message_again(now, stage, u64::try_from(waited).unwrap_or(0)).emit();
+        }
+        let delay = try_again_after(message.receive_count);
+        if let Err(error) = at_most(self.queue.put_off(&message.receipt_handle, delay)).await {
+            tracing::warn!(detail = error, "a message comes again later than it should");
+        }
+    }
+
+    /// Tells upstream of a refusal, if its message could be read that far.
+    async fn tell(&self, refusal: Option<&Value>) {
+        let (Some(history), Some(event)) = (&self.call_history, refusal) else { return };
+        let body = event.to_string();
+        let sending = async { history.send(&body, &[]).await.map_err(|error| error.to_string()) };
+        if let Err(error) = at_most(sending).await {
+            tracing::warn!(detail = error, "upstream is not told of a refusal");
+        }
+    }
+}
+
+/// What nobody's call depends on does not hold it up.
+async fn at_most<T>(doing: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+    let too_long = || Err(format!("not done within {} s", ASIDE_WITHIN.as_secs()));
+    timeout(ASIDE_WITHIN, doing).await.unwrap_or_else(|_| too_long())
+}
+
+/// 5, 10, 20 … seconds, 15 minutes at most: twenty deliveries last over three hours.
+fn try_again_after(receive_count: u32) -> Duration {
+    let doubled = 1u32.checked_shl(receive_count.saturating_sub(1)).unwrap_or(u32::MAX);
+    SOONEST_AGAIN.saturating_mul(doubled).min(LATEST_AGAIN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_comes_again_ever_more_seldom_and_outlasts_hours_of_trouble() {
+        let seconds: Vec<u64> = (1..=20).map(|nth| try_again_after(nth).as_secs()).collect();
+        assert_eq!(seconds[..9], [5, 10, 20, 40, 80, 160, 320, 640, 900]);
+        assert!(seconds[8..].iter().all(|wait| *wait == 900));
+        assert!(seconds.iter().sum::<u64>() > 3 * 60 * 60);
+        assert_eq!(try_again_after(u32::MAX).as_secs(), 900);
+    }
+}

@@ -1,0 +1,115 @@
+//! A message, and what became of it.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use calls::ids::{AttemptId, CallKey};
+use calls::outcome::Outcome;
+use cloud::call_folder::{AttemptStanding, draw_nonce};
+use serde_json::json;
+use sim::stack::Call;
+
+use super::{Carrier, Cloud, PATIENCE, wait_for};
+
+/// A message for upstream's queue, and the call that it becomes.
+pub struct Sent<'a> {
+    cloud: &'a Cloud,
+    /// Upstream's id.
+    pub id: String,
+    /// Who is called.
+    pub number: String,
+    /// The message.
+    pub body: String,
+    /// Its first attempt.
+    pub attempt: AttemptId,
+}
+
+impl<'a> Sent<'a> {
+    pub(super) fn new(cloud: &'a Cloud, number: &str) -> Self {
+        let id = draw_nonce().0;
+        let body = json!({
+            "messageType": "TRIGGER_CALL",
+            "id": id,
+            "source": "campaigns",
+            "metadata": {
+                "campaignId": "deployed",
+                "phoneNumbers": [{ "number": number }],
+                "subject": { "prompt": { "text": "You confirm an appointment." } },
+            },
+        });
+        let attempt = AttemptId::new(CallKey::from_ids(None, None, &id), 1);
+        Self { cloud, id, number: number.to_owned(), body: body.to_string(), attempt }
+    }
+
+    /// Puts it on the queue.
+    pub async fn send(self) -> Result<Self> {
+        self.cloud.send(&self.body).await?;
+        Ok(self)
+    }
+
+    /// Waits for the attempt's outcome, and that its task has ended.
+    pub async fn outcome(&self) -> Result<Outcome> {
+        let what = format!("{} has an outcome", self.attempt);
+        let outcome =
+            wait_for(&what, PATIENCE, async || Ok(self.cloud.folders.outcome(&self.attempt).await?));
+        let outcome = outcome.await.with_context(|| self.said())?;
+        wait_for("its task has stopped", PATIENCE, async || {
+            let tasks = self.cloud.tasks_of(&self.attempt).await;
+            Ok(tasks.iter().all(|task| task["lastStatus"] == "STOPPED").then_some(()))
+        })
+        .await?;
+        Ok(outcome)
+    }
+
+    /// Whether anything of it was claimed.
+    pub async fn is_claimed(&self) -> Result<bool> {
+        Ok(self.cloud.folders.look(&self.attempt.key).await?.message.is_some())
+    }
+
+    /// Every dial that reached the phone.
+    pub async fn dials(&self) -> Result<Vec<Call>> {
+        self.cloud.stack.phone()?.calls_to(&self.number).await
+    }
+
+    /// What its first attempt's folder holds now.
+    pub async fn folder(&self) -> Result<AttemptStanding> {
+        let standing = self.cloud.folders.look(&self.attempt.key).await?;
+        standing.attempts.into_iter().next().context("it has no attempt")
+    }
+
+    /// Waits until the phone's only call of it is as `wanted`.
+    pub async fn phone(&self, what: &str, wanted: impl Fn(&Call) -> bool) -> Result<Call> {
+        let phone = self.cloud.stack.phone()?;
+        phone
+            .wait_for(&self.number, Duration::from_secs(30), wanted)
+            .await
+            .with_context(|| format!("{what}\n{}", self.said()))
+    }
+
+    /// The person hangs up.
+    pub async fn callee_hangs_up(&self) -> Result<()> {
+        let call = self.phone("the callee answers", Call::is_answered).await?;
+        self.cloud.stack.phone()?.hang_up(&call.id).await
+    }
+
+    /// One task, or the worker and none, and one dial, whatever happened on the way; and nothing in a log that must
+    /// not be there.
+    pub async fn rang_once(&self) -> Result<()> {
+        let (tasks, dials) = (self.cloud.tasks_of(&self.attempt).await, self.dials().await?);
+        let wanted = match self.cloud.carrier {
+            Carrier::Split => 1,
+            Carrier::Worker(_) => 0,
+        };
+        ensure!(tasks.len() == wanted && dials.len() == 1, "tasks: {tasks:#?}\ndials: {dials:#?}");
+        self.cloud.leaks_nothing(&self.number)
+    }
+
+    /// What its tasks have logged, for who looks for the reason.
+    fn said(&self) -> String {
+        let attempt = self.attempt.to_string();
+        let lines = self.cloud.logs().into_iter().filter(|text| text.contains(&attempt));
+        lines
+            .map(|text| text.lines().rev().take(80).map(|line| format!("{line}\n")).collect::<String>())
+            .collect()
+    }
+}

@@ -1,0 +1,8 @@
+//! Stories of `bridge-task worker`: the same messages as in `deployed`, on the same emulator, without router function
+//! and tasks; and what only a worker knows.
+
+mod begins;
+mod ends;
+mod one_machine;
+mod same;
+mod waits;
