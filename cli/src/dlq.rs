@@ -27,7 +27,7 @@ use cloud::queue::Queue;
 use crate::failure::Answer;
 use crate::output::Output;
 use crate::settings::Settings;
-use crate::stack::Stack;
+use crate::stack::{Stack, folders};
 use interrupt::Interrupt;
 
 /// `ocg dlq`
@@ -77,7 +77,10 @@ pub async fn run(asked: &Dlq, settings: &Settings, output: &Output) -> anyhow::R
     let desk = Desk {
         dead_letters: stack.dead_letters()?,
         trigger_calls: stack.trigger_calls()?,
-        folders: stack.folders()?,
+        folders: match settings.calls {
+            Some(_) => folders(settings).await?,
+            None => stack.folders()?,
+        },
         stack,
         interrupt: Interrupt::listen(*output)?,
         settings,
