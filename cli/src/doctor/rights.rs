@@ -238,10 +238,10 @@ mod tests {
         let told = include_str!("../../../docs/permissions.md");
         let rows = told.lines().filter_map(|line| {
             let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
-            let role = match cells.first()? {
-                &"RouterRole" => Role::Router,
-                &"TaskRole" => Role::Task,
-                &"TaskStartRole" => Role::TaskStart,
+            let role = match *cells.first()? {
+                "RouterRole" => Role::Router,
+                "TaskRole" => Role::Task,
+                "TaskStartRole" => Role::TaskStart,
                 _ => return None,
             };
             let verbs = cells.get(1)?.split('`').filter(|word| word.contains(':')).map(str::to_owned);
