@@ -56,6 +56,10 @@ fn main() -> ExitCode {
         Err(problem) => return complain(&problem),
     };
     telemetry::init(settings.log_format, cli.verbose);
+    if !settings.unheard.is_empty() {
+        let detail = format!("{}: export it, AWS's libraries read no .env", settings.unheard.join(", "));
+        tracing::warn!(detail, "not used");
+    }
     // The provider of the whole process, for TLS and DTLS alike.
     if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
         tracing::debug!("a crypto provider was installed already");

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use aws_config::SdkConfig;
 use cloud::call_folder::CallFolders;
-use cloud::profiles::Variables;
+use cloud::profiles::{Variables, from_env_file};
 use telemetry::Format;
 use telemetry::metrics::Stage;
 
@@ -38,15 +38,22 @@ pub struct Settings {
     pub stage: String,
     /// What this process is called in a claim: the ECS task's ARN, or host and process.
     pub task: String,
+    /// AWS's own variables that stand in `.env` alone: AWS's libraries read the process's environment.
+    pub unheard: Vec<String>,
 }
 
 impl Settings {
     /// Reads the process's environment.
     #[expect(clippy::disallowed_methods, reason = "where this binary reads its environment")]
     pub fn read(cli: &Cli) -> anyhow::Result<Self> {
-        let mut variables = dot_env(Path::new(".env"))?;
-        variables.extend(std::env::vars());
-        Self::of(variables, cli, std::io::stderr().is_terminal())
+        let of_file = dot_env(Path::new(".env"))?;
+        let of_process: BTreeMap<String, String> = std::env::vars().collect();
+        let unheard =
+            of_file.keys().filter(|name| name.starts_with("AWS_") && !of_process.contains_key(*name));
+        let unheard = unheard.cloned().collect();
+        let mut variables = of_file;
+        variables.extend(of_process);
+        Ok(Self { unheard, ..Self::of(variables, cli, std::io::stderr().is_terminal())? })
     }
 
     fn of(variables: BTreeMap<String, String>, cli: &Cli, on_terminal: bool) -> anyhow::Result<Self> {
@@ -98,6 +105,7 @@ impl Settings {
         let calls = given.or_else(|| get("OCG_CALLS").map(PathBuf::from)).unwrap_or_else(|| "calls".into());
         let host = get("HOSTNAME").unwrap_or("this-host");
         Ok(Self {
+            unheard: Vec::new(),
             calls,
             deployment,
             secrets_stage,
@@ -136,8 +144,7 @@ fn dot_env(path: &Path) -> anyhow::Result<BTreeMap<String, String>> {
     if !path.exists() {
         return Ok(BTreeMap::new());
     }
-    let lines = dotenvy::from_path_iter(path).with_context(|| format!("cannot read {}", path.display()))?;
-    lines.collect::<Result<_, _>>().with_context(|| format!("cannot understand {}", path.display()))
+    from_env_file(path).map_err(anyhow::Error::msg)
 }
 
 #[cfg(test)]

@@ -70,8 +70,12 @@ pub async fn run(asked: &Call, settings: &Settings, output: &Output) -> anyhow::
     if let Some(answer) = refused(&body, &profiles, output)? {
         return Ok(answer);
     }
-    let sent = stack.trigger_calls()?.send(&body, &[]).await?;
     let key = CallKey::from_ids(None, None, &id);
+    output.remark(format!("call {id}, key {key}"));
+    // A send without an answer may have got through. The same id again is the same call, a new one would ring twice.
+    let sent = stack.trigger_calls()?.send(&body, &[]).await;
+    let sent =
+        sent.with_context(|| format!("it may have been sent all the same: say it again with --id {id}"))?;
     match output.json {
         true => output.object(&json!({ "callId": id, "key": key, "messageId": sent }))?,
         false => output.say(format!("sent: call {id}, key {key}")),
@@ -126,31 +130,43 @@ fn refused(body: &str, profiles: &Arc<Profiles>, output: &Output) -> anyhow::Res
 
 async fn follow(stack: &Stack, key: &CallKey, output: &Output) -> anyhow::Result<Answer> {
     let folders = stack.folders()?;
-    wait_for_folder(&folders, key, stack, output).await?;
+    if !has_begun(&folders, key, stack, output).await? {
+        return Ok(Answer::No);
+    }
     let ended = tail::follow(&folders, key, true, output).await?;
     let (attempt, outcome) = ended.context("the call has no outcome")?;
     tail::show_end(&attempt, &outcome, output)?;
     Ok(Answer::yes_if(outcome.outcome == OutcomeKind::Answered))
 }
 
-async fn wait_for_folder(
+/// Waits for its folder; `false`: the message is neither on the queue any more nor has it become a call.
+async fn has_begun(
     folders: &CallFolders,
     key: &CallKey,
     stack: &Stack,
     output: &Output,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<bool> {
     let mut patience = Instant::now() + STILL_NOTHING;
     while folders.brief(key).await?.is_none() {
         if Instant::now() >= patience {
             let depth = stack.trigger_calls()?.depth().await.map_err(anyhow::Error::msg)?;
+            let dead = stack.dead_letters()?.depth().await.map_err(anyhow::Error::msg)?;
+            let (queued, dead) =
+                (depth.waiting + depth.delayed + depth.in_flight, dead.waiting + dead.in_flight);
+            if queued == 0 && dead > 0 {
+                output.remark(format!(
+                    "the message is on the queue no more; it was refused: ocg dlq show {key}"
+                ));
+                return Ok(false);
+            }
             output.remark(format!(
                 "nobody has taken the message up yet; on the queue are {} waiting and {} being routed. Paused? ocg \
                  doctor says",
                 depth.waiting, depth.in_flight
             ));
-            patience = Instant::now() + 3 * STILL_NOTHING;
+            patience = Instant::now() + STILL_NOTHING;
         }
         tokio::time::sleep(GLANCE).await;
     }
-    Ok(())
+    Ok(true)
 }

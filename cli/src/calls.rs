@@ -15,6 +15,9 @@ use crate::output::{DIM, GREEN, Output, RED, YELLOW, at, styled};
 use crate::settings::Settings;
 use crate::{stack, which};
 
+/// The state of a call without an outcome.
+const IN_PROGRESS: &str = "in-progress";
+
 /// `ocg calls`
 #[derive(Debug, Subcommand)]
 pub enum Calls {
@@ -33,7 +36,7 @@ pub struct Ls {
     #[arg(long)]
     day: Option<Date>,
     /// Only those that ended so, or in-progress.
-    #[arg(long, value_name = "answered|not-answered|failed|unknown|deferred|in-progress")]
+    #[arg(long, value_parser = ["answered", "not-answered", "failed", "unknown", "deferred", IN_PROGRESS])]
     outcome: Option<String>,
     /// Only those of a country, such as BR.
     #[arg(long)]
@@ -90,6 +93,10 @@ async fn ls(asked: &Ls, folders: &CallFolders, output: &Output) -> anyhow::Resul
         listed.retain(|listed| listed.state == outcome);
     }
     let shown = listed.split_off(listed.len().saturating_sub(asked.limit));
+    if !listed.is_empty() {
+        let all = listed.len() + shown.len();
+        output.remark(styled(DIM, format!("{} older ones are not shown: --limit {all}", listed.len())));
+    }
     if output.json {
         shown.iter().try_for_each(|listed| output.object(listed))?;
         return Ok(Answer::Yes);
@@ -101,9 +108,6 @@ async fn ls(asked: &Ls, folders: &CallFolders, output: &Output) -> anyhow::Resul
         counts.iter().map(|(state, count)| format!("{count} {}", coloured(state))).collect();
     output.say(format!("{day}: {total} calls{}{}", if total > 0 { ": " } else { "" }, counts.join(", ")));
     table(&shown, output);
-    if !listed.is_empty() {
-        output.remark(styled(DIM, format!("{} older ones are not shown: --limit {total}", listed.len())));
-    }
     Ok(Answer::Yes)
 }
 
@@ -151,7 +155,7 @@ async fn with_states(folders: &CallFolders, calls: Vec<ByDay>) -> anyhow::Result
 
 fn listed(call: ByDay, brief: Option<Brief>) -> Listed {
     let (attempt, outcome) = brief.map_or((None, None), |brief| (Some(brief.attempt.number), brief.outcome));
-    let state = outcome.as_ref().map_or("in-progress", |outcome| outcome.outcome.as_str());
+    let state = outcome.as_ref().map_or(IN_PROGRESS, |outcome| outcome.outcome.as_str());
     Listed { call, state, attempt, outcome }
 }
 

@@ -19,7 +19,9 @@ pub use verdict::Verdict;
 /// `ocg explain`
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Example:\n  ocg explain --profiles examples/profiles examples/messages/br-appointment.json"
+    after_help = "With --json one object a message; decision is dial (number, country, callId, voiceId, systemPrompt, \
+                        greetingMessage), refuse (code, path, detail, callId) or, where a profile is broken and the message \
+                        would wait for it, retry (detail).\n\nExample:\n  ocg explain --profiles examples/profiles examples/messages/br-appointment.json"
 )]
 pub struct Explain {
     /// One message, or one a line (JSON lines); - for standard input.
@@ -28,7 +30,7 @@ pub struct Explain {
     /// Where the country profiles are: a directory of JSON files, or ssm for those of --stage.
     #[arg(long, value_name = "DIR|ssm", default_value = "ssm")]
     pub profiles: String,
-    /// Each line is a message, whatever it looks like.
+    /// Each line is a message, whatever it looks like (as in a FILE that ends in .jsonl).
     #[arg(long)]
     pub lines: bool,
     /// Exit with 3 if any message would not be dialed.
@@ -41,7 +43,7 @@ pub async fn run(asked: &Explain, settings: &Settings, output: &Output) -> anyho
     let text = messages::read(&asked.file)?;
     let profiles = profiles(&asked.profiles, settings).await?;
     let mut all_dial = true;
-    for message in messages::split(&text, asked.lines) {
+    for message in messages::split(&text, asked.lines || messages::says_lines(&asked.file)) {
         let verdict = Verdict::of(message, &profiles);
         all_dial &= matches!(verdict, Verdict::Dial { .. });
         match output.json {

@@ -5,17 +5,19 @@ use std::time::Duration;
 use anyhow::Context as _;
 use calls::ids::{AttemptId, CallKey};
 use calls::outcome::{Ending, Outcome, OutcomeKind, Reason};
+use calls::plan::Leg;
 use clap::Args;
-use cloud::call_folder::documents::{DialClaim, Follow, Job, Next, V};
-use cloud::call_folder::{Brief, CallFolders, Claimed, draw_nonce};
+use cloud::call_folder::documents::{Decision, DialClaim, Follow, Job, Next, V};
+use cloud::call_folder::{AttemptStanding, CallFolders, Claimed, draw_nonce};
 use cloud::profiles::{Credentials, stored_credentials};
 use cloud::queue::Queue;
 use jiff::Timestamp;
 use rooms::Livekit;
+use serde_json::json;
 use telemetry::call_history::About;
 use tokio::time::Instant;
 
-use crate::failure::Answer;
+use crate::failure::{Answer, misuse};
 use crate::output::Output;
 use crate::settings::Settings;
 use crate::stack::Stack;
@@ -59,26 +61,38 @@ struct Line<'a> {
 
 impl Line<'_> {
     async fn end(&self, key: &CallKey, meant: &str) -> anyhow::Result<Answer> {
-        let Some(brief) = self.folders.brief(key).await? else {
+        let standing = self.folders.look(key).await?;
+        let last = standing.attempts.into_iter().rev().find(|attempt| attempt.job.is_some());
+        let Some(AttemptStanding { number, job: Some(job), dial, outcome, next, .. }) = last else {
             return Ok(tail::no_such_call(meant, self.output));
         };
-        let Some(job) = self.folders.job(&brief.attempt).await? else {
-            return Ok(tail::no_such_call(meant, self.output));
-        };
-        if brief.outcome.is_none() && brief.dial.is_none() {
-            match self.forbid(&brief.attempt, &job).await? {
-                Claimed::Ours => return self.tell(&brief.attempt, &job).await,
-                Claimed::Theirs(dial) => return self.hang_up(&brief.attempt, &job, &dial).await,
-            }
+        let attempt = AttemptId::new(key.clone(), number);
+        if job.plan.leg == Leg::Inbound {
+            return Err(misuse(
+                "that call came in, so its room stands in no claim: end it at its terminal (Ctrl-C), or take the \
+                 caller out of the room in LiveKit's console",
+            ));
         }
-        match brief {
-            Brief { outcome: Some(outcome), attempt, .. } => {
-                self.output.remark("it has ended already:");
-                tail::show_end(&attempt, &outcome, self.output)?;
-                Ok(Answer::No)
+        let claim = match dial {
+            Some(dial) => Claimed::Theirs(dial),
+            None => self.forbid(&attempt, &job).await?,
+        };
+        match claim {
+            Claimed::Ours => self.settle(&attempt, &job).await,
+            // Somebody's hang-up that was not carried out to its end, perhaps.
+            Claimed::Theirs(DialClaim { decision: Some(Decision { next: Follow::Nothing, .. }), .. })
+                if next.is_none() =>
+            {
+                self.settle(&attempt, &job).await
             }
-            Brief { dial: Some(dial), attempt, .. } => self.hang_up(&attempt, &job, &dial).await,
-            Brief { .. } => Ok(tail::no_such_call(meant, self.output)),
+            Claimed::Theirs(dial) => match &outcome {
+                None => self.hang_up(&attempt, &job, &dial).await,
+                Some(outcome) => {
+                    self.output.remark("it has ended already:");
+                    tail::show_end(&attempt, outcome, self.output)?;
+                    Ok(Answer::No)
+                }
+            },
         }
     }
 
@@ -86,7 +100,7 @@ impl Line<'_> {
     async fn forbid(&self, attempt: &AttemptId, job: &Job) -> anyhow::Result<Claimed<DialClaim>> {
         let at = Timestamp::now();
         let outcome = never_dialed(attempt, job, at);
-        let decision = cloud::call_folder::documents::Decision { outcome, next: Follow::Nothing };
+        let decision = Decision { outcome, next: Follow::Nothing };
         let dial = DialClaim {
             v: V,
             owner: draw_nonce(),
@@ -102,28 +116,36 @@ impl Line<'_> {
         Ok(self.folders.claim_dial(attempt, &dial).await?)
     }
 
-    /// The rest of settling an attempt that was forbidden: outcome, upstream, what follows, `open/`.
-    async fn tell(&self, attempt: &AttemptId, job: &Job) -> anyhow::Result<Answer> {
-        let at = Timestamp::now();
-        let outcome = never_dialed(attempt, job, at);
-        let written = self.folders.claim_outcome(attempt, &draw_nonce(), &outcome).await?;
-        if written.is_ours()
-            && let Some(history) = self.call_history()?
-            && let Some(event) = About::attempt(attempt, &job.plan, None).ended(at, &outcome)
-            && let Err(problem) = history.send(&event.to_string(), &[]).await
-        {
-            self.output.remark(format!("upstream could not be told: {problem}"));
-        }
-        drop(self.folders.claim_next(attempt, &Next { v: V, next: Follow::Nothing, at }).await?);
+    /// Carries the decision out that stands in the dial claim: outcome, upstream, what follows, `open/`. Each step can
+    /// be repeated, and upstream knows an event that it has.
+    async fn settle(&self, attempt: &AttemptId, job: &Job) -> anyhow::Result<Answer> {
+        let dial = self.folders.dial_claim(attempt).await?;
+        let decided = dial.and_then(|dial| dial.decision).context("the dial claim holds no decision")?;
+        let outcome = decided.outcome;
+        drop(self.folders.claim_outcome(attempt, &draw_nonce(), &outcome).await?);
+        self.tell_upstream(attempt, job, &outcome).await;
+        let next = Next { v: V, next: decided.next, at: Timestamp::now() };
+        drop(self.folders.claim_next(attempt, &next).await?);
         self.folders.close_attempt(attempt).await?;
         tail::show_end(attempt, &outcome, self.output)?;
         Ok(Answer::Yes)
     }
 
-    fn call_history(&self) -> anyhow::Result<Option<Queue>> {
-        let Some(stack) = &self.stack else { return Ok(None) };
-        let url = stack.parameter("CallHistoryQueueUrl");
-        Ok(url.map(|url| Queue::new(aws_sdk_sqs::Client::new(&stack.aws), url)))
+    async fn tell_upstream(&self, attempt: &AttemptId, job: &Job, outcome: &Outcome) {
+        let url = match &self.stack {
+            Some(stack) => stack.parameter("CallHistoryQueueUrl"),
+            None => self.settings.variables.get("CALL_HISTORY_QUEUE_URL"),
+        };
+        let event = About::attempt(attempt, &job.plan, None).ended(outcome.ended_at, outcome);
+        let (Some(url), Some(event)) = (url, event) else { return };
+        let aws = match &self.stack {
+            Some(stack) => stack.aws.clone(),
+            None => stack::aws().await,
+        };
+        let history = Queue::new(aws_sdk_sqs::Client::new(&aws), url);
+        if let Err(problem) = history.send(&event.to_string(), &[]).await {
+            self.output.remark(format!("upstream could not be told: {problem}"));
+        }
     }
 
     /// Takes the callee out of the room, whereupon its task ends the call in good order. A task that does not is
@@ -136,11 +158,15 @@ impl Line<'_> {
         let profile = &job.plan.profile;
         let keys = self.credentials(&profile.country).await?;
         let livekit = Livekit::new(&profile.livekit.url, &keys.livekit_api_key, &keys.livekit_api_secret)?;
-        if let Some(identity) = &dial.callee_identity {
-            livekit.remove_participant(room, identity).await.context("the phone is not hung up")?;
-        }
+        let identity = dial.callee_identity.as_deref().unwrap_or_default();
         let deadline = Instant::now() + TASK_ENDS_WITHIN;
+        let mut is_removed = false;
         while Instant::now() < deadline {
+            // Between the claim and the INVITE there is nobody to remove yet.
+            if !is_removed {
+                let removed = livekit.remove_participant(room, identity).await;
+                is_removed = removed.context("the phone is not hung up")?;
+            }
             if let Some(outcome) = self.folders.outcome(attempt).await? {
                 tail::show_end(attempt, &outcome, self.output)?;
                 return Ok(Answer::Yes);
@@ -148,6 +174,9 @@ impl Line<'_> {
             tokio::time::sleep(GLANCE).await;
         }
         livekit.delete_room(room, ROOM_ENDS_WITHIN).await.context("the room is not deleted")?;
+        if self.output.json {
+            self.output.object(&json!({ "attempt": attempt.number, "outcome": null }))?;
+        }
         self.output.remark(format!(
             "the line is hung up and room {room} is deleted, but the task {} has not said how the call ended: it may be \
              dead, and nobody will call again",
@@ -163,7 +192,7 @@ impl Line<'_> {
             }
             None => Credentials::from_environment(country, &self.settings.variables).map_err(|problems| {
                 let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
-                crate::failure::misuse(lines.join("\n"))
+                misuse(lines.join("\n"))
             }),
         }
     }

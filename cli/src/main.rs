@@ -47,6 +47,12 @@ fn main() -> ExitCode {
 
 async fn run(cli: Cli, output: &Output) -> anyhow::Result<Answer> {
     let settings = Settings::read(&cli.everywhere)?;
+    if !settings.unheard.is_empty() {
+        output.remark(format!(
+            "{} in .env is not used: export it, AWS's libraries read no .env",
+            settings.unheard.join(", ")
+        ));
+    }
     match cli.command {
         Command::Profile(asked) => profile::run(&asked, &settings, output).await,
         Command::Call(asked) => call::run(&asked, &settings, output).await,

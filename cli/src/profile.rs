@@ -107,6 +107,10 @@ async fn ls(settings: &Settings, output: &Output) -> anyhow::Result<Answer> {
     let stack = Stack::find(settings).await?;
     let (profiles, secrets) = (stored::all(&stack).await?, stored::secrets(&stack).await?);
     let has_secrets = |country: &str| secrets.iter().any(|whose| whose == country);
+    let conflict = together(&profiles).err();
+    if let Some(conflict) = &conflict {
+        output.remark(format!("{} {conflict}. Until that is mended nobody is called", styled(RED, "bad")));
+    }
     if output.json {
         for profile in &profiles {
             let read = profile.read();
@@ -116,7 +120,7 @@ async fn ls(settings: &Settings, output: &Output) -> anyhow::Result<Answer> {
                 "profile": serde_json::from_str::<Value>(&profile.text).ok(),
             }))?;
         }
-        return Ok(Answer::Yes);
+        return Ok(Answer::yes_if(conflict.is_none()));
     }
     if profiles.is_empty() {
         output.say(format!("{} has no profile yet: ocg profile put FILE", stack.stage));
@@ -156,11 +160,7 @@ async fn ls(settings: &Settings, output: &Output) -> anyhow::Result<Answer> {
     if !has_secrets("ultravox") {
         output.remark("no shared key of the agent's vendor: ocg profile secrets ultravox, or one a country");
     }
-    if let Err(conflict) = together(&profiles) {
-        output.remark(format!("{} {conflict}. Until that is mended nobody is called", styled(RED, "bad")));
-        return Ok(Answer::No);
-    }
-    Ok(Answer::Yes)
+    Ok(Answer::yes_if(conflict.is_none()))
 }
 
 /// Do they go together?
@@ -181,6 +181,9 @@ async fn show(country: &str, settings: &Settings, output: &Output) -> anyhow::Re
     match serde_json::from_str::<Value>(&profile.text) {
         Ok(value) if output.json => output.object(&value)?,
         Ok(value) => output.say(serde_json::to_string_pretty(&value)?),
+        Err(_) if output.json => {
+            output.object(&json!({ "country": profile.country, "text": profile.text }))?
+        }
         Err(_) => output.say(&profile.text),
     }
     match profile.read() {

@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
-use cloud::profiles::Variables;
+use cloud::profiles::{Variables, from_env_file};
 
 use crate::args::Everywhere;
 use crate::failure::misuse;
@@ -16,6 +15,8 @@ pub struct Settings {
     pub variables: Variables,
     stage: Option<String>,
     stack_name: Option<String>,
+    /// AWS's own variables that stand in `.env` alone: AWS's libraries read the process's environment.
+    pub unheard: Vec<String>,
     /// Call folders in a directory instead of a deployment's bucket.
     pub calls: Option<PathBuf>,
 }
@@ -24,8 +25,15 @@ impl Settings {
     /// Reads the process's environment; options win over it.
     #[expect(clippy::disallowed_methods, reason = "where this binary reads its environment")]
     pub fn read(everywhere: &Everywhere) -> anyhow::Result<Self> {
-        let mut variables = variables_of(Path::new(".env"), true)?;
-        variables.extend(std::env::vars());
+        let dot_env = Path::new(".env");
+        let of_file =
+            if dot_env.exists() { from_env_file(dot_env).map_err(misuse)? } else { BTreeMap::new() };
+        let of_process: BTreeMap<String, String> = std::env::vars().collect();
+        let unheard =
+            of_file.keys().filter(|name| name.starts_with("AWS_") && !of_process.contains_key(*name));
+        let unheard = unheard.cloned().collect();
+        let mut variables = of_file;
+        variables.extend(of_process);
         let variables: Variables = variables.into_iter().collect();
         let given = |option: &Option<String>, name: &str| {
             option.clone().or_else(|| variables.get(name).map(str::to_owned))
@@ -34,6 +42,7 @@ impl Settings {
             stage: given(&everywhere.stage, "OCG_STAGE"),
             stack_name: given(&everywhere.stack, "OCG_STACK"),
             calls: everywhere.calls.clone(),
+            unheard,
             variables,
         })
     }
@@ -57,21 +66,4 @@ impl Settings {
             None => Ok(format!("ocg-{}", self.stage()?)),
         }
     }
-}
-
-/// The variables of a file such as `.env`.
-///
-/// # Errors
-/// When it cannot be read or understood; one that is not there is fine if `optional`.
-pub fn variables_of(file: &Path, optional: bool) -> anyhow::Result<BTreeMap<String, String>> {
-    if optional && !file.exists() {
-        return Ok(BTreeMap::new());
-    }
-    let shown = file.display();
-    let lines =
-        dotenvy::from_path_iter(file).map_err(|error| misuse(format!("cannot read {shown}: {error}")))?;
-    lines
-        .collect::<Result<_, _>>()
-        .map_err(|error| misuse(error.to_string()))
-        .with_context(|| format!("cannot understand {shown}"))
 }

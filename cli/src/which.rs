@@ -1,7 +1,10 @@
 //! Which call somebody means: by its key, the beginning of it, one of its attempts, or its id.
 
+use std::collections::BTreeSet;
+
 use calls::ids::{AttemptId, CallKey};
 use cloud::call_folder::CallFolders;
+use cloud::call_folder::documents::ByDay;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan as _};
@@ -38,24 +41,19 @@ pub async fn find(folders: &CallFolders, meant: &str) -> anyhow::Result<Option<C
         return Ok(Some(attempt.key));
     }
     let is_prefix = meant.len() >= SHORTEST && meant.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let is_meant =
+        |call: &ByDay| call.call_id == meant || (is_prefix && call.key.as_str().starts_with(meant));
+    let mut found = BTreeSet::new();
     for day in last_days(DAYS) {
         let calls = folders.of_day(day).await?;
-        let is_meant =
-            |id: &str, key: &CallKey| id == meant || (is_prefix && key.as_str().starts_with(meant));
-        let mut found: Vec<&CallKey> =
-            calls.iter().filter(|call| is_meant(&call.call_id, &call.key)).map(|call| &call.key).collect();
-        found.dedup();
-        match found.as_slice() {
-            [] => {}
-            [one] => return Ok(Some((*one).clone())),
-            several => {
-                let keys: Vec<&str> = several.iter().map(|key| key.as_str()).collect();
-                return Err(misuse(format!(
-                    "{meant} could be any of {}: name one by its key",
-                    keys.join(", ")
-                )));
-            }
+        found.extend(calls.into_iter().filter(is_meant).map(|call| call.key.to_string()));
+    }
+    let found: Vec<String> = found.into_iter().collect();
+    match found.as_slice() {
+        [] => Ok(None),
+        [one] => Ok(Some(one.parse()?)),
+        several => {
+            Err(misuse(format!("{meant} could be any of {}: name one by its key", several.join(", "))))
         }
     }
-    Ok(None)
 }

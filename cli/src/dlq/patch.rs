@@ -223,13 +223,11 @@ async fn is_claimed(key: &CallKey, desk: &Desk<'_>) -> anyhow::Result<Option<Str
     }))
 }
 
-/// May this letter become another call? Only if its own identity could not be read as it was meant.
+/// May this letter become another call? Only if nobody can ever be called for it as it is (should it outlive its
+/// mended twin), and its own identity could not be read as it was meant.
 fn may_become(letter: &Letter) -> bool {
-    let tracking = match TriggerCall::read(letter.received.body.as_bytes()) {
-        Ok(trigger) => trigger.tracking,
-        Err(unusable) => unusable.tracking,
-    };
-    let has_id = tracking.id.is_some_and(|id| !id.is_empty());
+    let Err(unusable) = TriggerCall::read(letter.received.body.as_bytes()) else { return false };
+    let has_id = unusable.tracking.id.is_some_and(|id| !id.is_empty());
     !has_id || letter.path().is_some_and(|path| IDENTITY.contains(&path))
 }
 

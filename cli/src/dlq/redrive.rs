@@ -38,6 +38,9 @@ pub struct Redrive {
     /// So many a second at most.
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
     rate: u32,
+    /// Also what the router will only refuse once more.
+    #[arg(long)]
+    even_if_refused: bool,
     /// Only say what would be done.
     #[arg(long)]
     dry_run: bool,
@@ -90,6 +93,7 @@ pub(super) async fn run(asked: &Redrive, desk: &Desk<'_>) -> anyhow::Result<Answ
             profiles: profiles.clone(),
             pace: Mutex::new(pace),
             stop: AtomicBool::new(false),
+            even_if_refused: asked.even_if_refused,
             dry_run: asked.dry_run,
         };
         let answer = redriving.all().await;
@@ -106,6 +110,7 @@ struct Redriving<'a> {
     pace: Mutex<Interval>,
     /// Something failed: what is not begun is not begun any more.
     stop: AtomicBool,
+    even_if_refused: bool,
     dry_run: bool,
 }
 
@@ -160,7 +165,12 @@ impl Redriving<'_> {
         let named_attempt = letter.received.text("OcgAttempt");
         let (attempt, why) = match fate::of(&key, body, named_attempt, &standing, &self.profiles) {
             Fate::Attempt(attempt) => (Some(attempt.number), None),
-            Fate::Refused(refusal) => (None, Some(format!("it will be refused again: {}", refusal.code))),
+            Fate::Refused(refusal) if self.even_if_refused => {
+                (None, Some(format!("it will be refused again: {}", refusal.code)))
+            }
+            Fate::Refused(refusal) => {
+                return skipped(format!("it would be refused again: {}: {}", refusal.code, refusal.detail));
+            }
             Fate::Stays(why) => return skipped(why),
         };
         let attributes = match dead_letter::put_back(&letter.received, &key, body.len()) {

@@ -147,6 +147,7 @@ impl Names<'_> {
             "{task-definition}" => return self.output("TaskDefinitionArn"),
             "{task-role}" => return self.role(Role::Task),
             "{task-start-role}" => return self.role(Role::TaskStart),
+            "sqs:{history}" => return self.history_arn(),
             _ => {}
         }
         let (service, resource) = on.split_once(':').unwrap_or((on, ""));
@@ -154,7 +155,6 @@ impl Names<'_> {
         for (name, value) in [
             ("{queue}", self.output("TriggerCallQueueUrl").map(|url| last(&url))),
             ("{dead}", self.output("DeadLetterQueueUrl").map(|url| last(&url))),
-            ("{history}", Ok(last(self.history().unwrap_or_default()))),
             ("{bucket}", self.output("CallFoldersBucket")),
             ("{router-log}", self.output("RouterLogGroup")),
             ("{task-log}", self.output("TaskLogGroup")),
@@ -169,6 +169,16 @@ impl Names<'_> {
         let (region, account) =
             if service == "s3" { (String::new(), String::new()) } else { (region, account) };
         Ok(format!("arn:{partition}:{service}:{region}:{account}:{resource}"))
+    }
+
+    /// It may be another account's; both stand in its URL: `…/<account>/<name>`.
+    fn history_arn(&self) -> Result<String, String> {
+        let (partition, region, _) = self.place()?;
+        let url = self.history().unwrap_or_default();
+        match url.rsplit('/').collect::<Vec<_>>().as_slice() {
+            [name, account, ..] => Ok(format!("arn:{partition}:sqs:{region}:{account}:{name}")),
+            _ => Err(format!("{url} is no queue's URL")),
+        }
     }
 
     fn output(&self, name: &str) -> Result<String, String> {

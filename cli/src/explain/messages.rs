@@ -3,7 +3,17 @@
 use std::io::Read as _;
 use std::path::Path;
 
+use serde_json::Value;
+
 use crate::failure::misuse;
+
+/// UTF-8's byte order mark.
+const BOM: &[u8] = b"\xef\xbb\xbf";
+
+/// Does the name of a file say that each of its lines is a message?
+pub fn says_lines(file: &Path) -> bool {
+    file.extension().is_some_and(|extension| extension == "jsonl" || extension == "ndjson")
+}
 
 /// The bytes of a file, or (`-`) of standard input.
 pub fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
@@ -19,15 +29,22 @@ pub fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
 }
 
 /// The messages in it. A text that is one JSON value is one message; of several lines each is one if any of them
-/// is an object by itself, and begins where its line does. With `lines` each line is one in any case.
+/// is an object that could be one. With `lines` each line is one in any case.
 pub fn split(text: &[u8], lines: bool) -> Vec<&[u8]> {
-    let each: Vec<&[u8]> =
-        text.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()).collect();
-    let is_object = |line: &&[u8]| line.first() == Some(&b'{') && is_json(line);
-    if lines || (each.len() > 1 && !is_json(text) && each.iter().any(is_object)) {
+    let each = text.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
+    let each: Vec<&[u8]> = each.collect();
+    if lines || (each.len() > 1 && !is_json(text) && each.iter().any(|line| is_message(line))) {
         return each;
     }
     vec![text]
+}
+
+/// Inside of one broken message objects stand on lines of their own too: indented, and without a word what they are.
+fn is_message(line: &[u8]) -> bool {
+    let line = line.strip_prefix(BOM).unwrap_or(line);
+    let says_what =
+        || serde_json::from_slice::<Value>(line).is_ok_and(|value| value.get("messageType").is_some());
+    (line.first() == Some(&b'{') && is_json(line)) || says_what()
 }
 
 fn is_json(text: &[u8]) -> bool {
@@ -47,5 +64,9 @@ mod tests {
         assert_eq!(split(b"{\"a\":1} trailing", false).len(), 1);
         assert_eq!(split(b"", false).len(), 1, "nothing is a message that is no JSON");
         assert_eq!(split(b"a\nb\n", true).len(), 2);
+        let indented = b"  {\"messageType\":\"TRIGGER_CALL\"}\n  {\"messageType\":\"TRIGGER_CALL\"}\n";
+        assert_eq!(split(indented, false).len(), 2);
+        assert_eq!(split(b"\xef\xbb\xbf{\"a\":1}\nnot json\n", false).len(), 2, "a BOM before the first");
+        assert!(says_lines(Path::new("x.jsonl")) && !says_lines(Path::new("x.json")));
     }
 }

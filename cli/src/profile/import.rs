@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use calls::profile::CountryProfile;
-use cloud::profiles::{Credentials, Variables, from_environment};
+use cloud::profiles::{Credentials, Variables, from_env_file, from_environment};
 use serde_json::{Map, Value, json};
 
 use super::put::VENDOR;
@@ -12,7 +12,7 @@ use super::stored::{self, StoredProfile};
 use super::together;
 use crate::failure::{Answer, misuse};
 use crate::output::{Output, YELLOW, styled};
-use crate::settings::{Settings, variables_of};
+use crate::settings::Settings;
 use crate::stack::Stack;
 
 /// Variables that are taken over with `_<CC>` behind.
@@ -38,7 +38,7 @@ pub async fn run(
     settings: &Settings,
     output: &Output,
 ) -> anyhow::Result<Answer> {
-    let pairs = variables_of(file, false)?;
+    let pairs = from_env_file(file).map_err(misuse)?;
     let names: BTreeSet<String> = pairs.keys().cloned().collect();
     let variables: Variables = pairs.into_iter().collect();
     let loaded = from_environment(&variables);
@@ -49,7 +49,9 @@ pub async fn run(
     // Into a directory go no secrets, so none need be there.
     let is_whole = |country: &str| to.is_some() || Credentials::from_environment(country, &variables).is_ok();
     let mut usable: Vec<&CountryProfile> = profiles.usable().iter().collect();
-    usable.retain(|profile| is_whole(&profile.country));
+    for left_out in usable.extract_if(.., |profile| !is_whole(&profile.country)) {
+        output.remark(format!("{} {} is left out: it lacks keys", styled(YELLOW, "look:"), left_out.country));
+    }
     usable.sort_by(|a, b| a.country.cmp(&b.country));
     if usable.is_empty() {
         return Err(misuse(format!("{} configures no country whole", file.display())));
@@ -60,13 +62,26 @@ pub async fn run(
     }
     if let Some(stack) = &stack {
         go_together(stack, &usable).await?;
-        if let Some(key) = variables.get("ULTRAVOX_API_KEY") {
-            stored::put_secret(stack, VENDOR, &json!({ "apiKey": key })).await?;
-        }
+    }
+    let key_of_all = variables.get("ULTRAVOX_API_KEY");
+    let has_shared = match &stack {
+        Some(stack) => stored::secrets(stack).await?.iter().any(|whose| whose == VENDOR),
+        None => false,
+    };
+    match (&stack, key_of_all) {
+        (Some(_), Some(_)) if has_shared => output.remark(format!(
+            "{} the key that all countries share stays as it is; ULTRAVOX_API_KEY becomes these countries' own",
+            styled(YELLOW, "look:")
+        )),
+        (Some(stack), Some(key)) => stored::put_secret(stack, VENDOR, &json!({ "apiKey": key })).await?,
+        _ => {}
     }
     for profile in usable {
         let country = &profile.country;
-        let (body, secrets) = (serde_json::to_value(profile)?, secrets_of(country, &variables));
+        let (body, mut secrets) = (serde_json::to_value(profile)?, secrets_of(country, &variables));
+        if let (true, Some(key)) = (has_shared, key_of_all) {
+            secrets.entry("ultravoxApiKey").or_insert_with(|| key.into());
+        }
         let place = match (&stack, to) {
             (Some(stack), _) => {
                 // The secrets first: from the moment that a profile is there, people are called with it.

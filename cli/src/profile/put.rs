@@ -38,7 +38,7 @@ pub async fn put(file: &Path, dry_run: bool, settings: &Settings, output: &Outpu
     if !dry_run {
         // First: from the moment that a profile is there, people are called with it.
         if !has_secrets {
-            store(&country, &asked_for(&country)?, &stack, output).await?;
+            stored::put_secret(&stack, &country, &Value::Object(asked_for(&country)?)).await?;
         }
         stored::put_profile(&stack, &country, &serde_json::from_str(&text)?).await?;
     }

@@ -2,6 +2,7 @@
 //! parameter store.) The environment itself is read by nobody here: the binary hands over its variables.
 
 mod cache;
+mod env_file;
 mod environment;
 mod files;
 mod parameters;
@@ -14,6 +15,7 @@ use calls::profile::Profiles;
 use calls::secret::Secret;
 
 pub use cache::Known;
+pub use env_file::from_env_file;
 pub use environment::from_environment;
 pub use files::from_directory;
 pub use parameters::{StoredProfiles, stored_credentials};

@@ -88,7 +88,12 @@ fn what_is_no_json_comes_back_as_the_same_call() {
         let found = letter(cloud, "of it", |letter| letter["originalMessageId"] == sent).await?;
         let (id, key) = (text(&found, "id")?, text(&found, "key")?);
         ensure!(found["country"].is_null() && found["callId"].is_null(), "{found:#}");
-        let redriven = cloud.ocg(&["dlq", "redrive", "--id", id, "--json"]).await?.ends_with(0)?.objects()?;
+        cloud.ocg(&["dlq", "redrive", "--id", id]).await?.ends_with(3)?;
+        let redriven = cloud
+            .ocg(&["dlq", "redrive", "--id", id, "--even-if-refused", "--json"])
+            .await?
+            .ends_with(0)?
+            .objects()?;
         let again = text(&redriven[0], "messageId")?;
         let back = letter(cloud, "once more", |letter| letter["originalMessageId"] == again).await?;
         ensure!(back["key"] == key && back["code"] == "not_json", "{back:#}");
