@@ -13,7 +13,9 @@ pub fn from_env_file(file: &Path) -> Result<BTreeMap<String, String>, String> {
     let read: Result<BTreeMap<_, _>, _> = dotenvy::from_read_iter(text.as_bytes()).collect();
     read.map_err(|error| match error {
         dotenvy::Error::LineParse(bad, _) => {
-            let number = text.lines().position(|line| line.contains(bad.trim())).map_or(0, |index| index + 1);
+            // A quote that is not closed goes on over the lines that follow.
+            let first = bad.trim().lines().next().unwrap_or_default();
+            let number = text.lines().position(|line| line.contains(first)).map_or(0, |index| index + 1);
             format!(
                 "{shown}, line {number}, is not NAME=value: a value with blanks, quotes or # in it must stand in quotes"
             )
