@@ -58,7 +58,7 @@ fn who_is_interrupted_gives_letters_back_at_once() {
         for nth in 0..3 {
             ids.push(put_letter(cloud, &format!("not json either {nth}"), &[]).await?);
         }
-        let mut words = vec!["dlq", "redrive", "--rate", "1", "--json"];
+        let mut words = vec!["dlq", "redrive", "--rate", "1", "--even-if-refused", "--json"];
         words.extend(ids.iter().flat_map(|id| ["--id", id.as_str()]));
         let mut ocg = cloud.ocg_command(&words).await?.spawn()?;
         let pid = i32::try_from(ocg.id().context("no process")?)?;
