@@ -171,7 +171,7 @@ impl Cloud {
         let key = cloud.vendor_key.expose();
         cloud.deployment.put_secret("ultravox", &json!({ "apiKey": key })).await?;
         if matches!(cloud.carrier, Carrier::Worker(_)) {
-            cloud.switch_the_function_off().await?;
+            cloud.switch_the_function(false).await?;
             cloud.worker_with(&[], &[]).await?;
         }
         Ok(Arc::new(cloud))

@@ -29,6 +29,7 @@ pub mod person;
 pub mod scenarios;
 pub mod sdk;
 mod stage;
+pub mod terminal;
 pub mod tls;
 pub mod usage;
 

@@ -87,12 +87,19 @@ impl Cloud {
     /// When there is no such program.
     pub async fn ocg_command(&self, words: &[&str]) -> Result<Command> {
         let mut ocg = Command::new(program().context("OCG is not set")?);
+        ocg.args(words);
+        self.where_operators_are(&mut ocg).await?;
+        Ok(ocg)
+    }
+
+    /// Region, credentials and stage of this deployment, nothing else of ours; its output is piped.
+    pub(crate) async fn where_operators_are(&self, command: &mut Command) -> Result<()> {
         let stage = self.stage().await?;
         // Where nobody's .env lies.
-        ocg.args(words).current_dir(self.deployment.dir()).env_clear().envs(self.deployment.variables());
-        ocg.env("OCG_STAGE", stage).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        ocg.kill_on_drop(true);
-        Ok(ocg)
+        command.current_dir(self.deployment.dir()).env_clear().envs(self.deployment.variables());
+        command.env("OCG_STAGE", stage).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.kill_on_drop(true);
+        Ok(())
     }
 
     async fn stage(&self) -> Result<String> {

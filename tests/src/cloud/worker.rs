@@ -35,6 +35,8 @@ pub enum Carrier {
 #[derive(Default)]
 pub struct AtWork {
     child: Option<Child>,
+    /// Those that were started before it and work on.
+    beside: Vec<Child>,
     started: usize,
     /// The queue that it takes messages from, if it is not the stack's.
     queue: Option<String>,
@@ -56,8 +58,8 @@ impl Carrier {
 }
 
 impl Cloud {
-    /// Lambda polls the queue no more.
-    pub(super) async fn switch_the_function_off(&self) -> Result<()> {
+    /// Lambda polls the queue from now on, or no more.
+    pub async fn switch_the_function(&self, on: bool) -> Result<()> {
         // AWS Lambda API reference, ListEventSourceMappings and UpdateEventSourceMapping.
         let scope = format!("Credential={NOBODY}/20260101/{REGION}/lambda/aws4_request");
         let signed = format!("AWS4-HMAC-SHA256 {scope}, SignedHeaders=host, Signature=none");
@@ -68,7 +70,7 @@ impl Cloud {
         let mappings = listed["EventSourceMappings"].as_array().context("no list")?;
         ensure!(mappings.len() == 1, "{listed:#}");
         let one = format!("{all}{}", mappings[0]["UUID"].as_str().context("no UUID")?);
-        let body = json!({ "Enabled": false }).to_string();
+        let body = json!({ "Enabled": on }).to_string();
         let answer = http.put(one).header("authorization", &signed).body(body).send().await?;
         answer.error_for_status()?;
         Ok(())
@@ -79,6 +81,10 @@ impl Cloud {
     pub async fn worker_with(&self, variables: &[(&str, &str)], arguments: &[&str]) -> Result<()> {
         self.stop_worker().await?;
         self.start_worker(variables, arguments).await?;
+        self.worker_begins().await
+    }
+
+    async fn worker_begins(&self) -> Result<()> {
         wait_for("a worker begins", BEGINS, async || {
             ensure!(!self.worker_has_ended()?, "it did not begin: {}", self.worker_log());
             Ok(self.worker_log().contains("worker begins").then_some(()))
@@ -86,9 +92,28 @@ impl Cloud {
         .await
     }
 
+    /// One more on the same queue and the same call folders, beside the one that works there; the usual settings but
+    /// these. From now on it is the one that was started last.
+    pub async fn another_worker(&self, variables: &[(&str, &str)]) -> Result<()> {
+        {
+            let mut work = self.at_work()?;
+            let before = work.child.take().context("there is none to be beside")?;
+            work.beside.push(before);
+        }
+        self.start_worker(variables, &[]).await?;
+        self.at_work()?.is_special = true;
+        self.worker_begins().await
+    }
+
     /// The same on a queue that nobody has ever polled. The emulator goes on with the long poll of a worker that has
     /// gone, and hides from everybody what that gets; for who counts messages.
     pub async fn worker_on_a_new_queue(&self, variables: &[(&str, &str)]) -> Result<()> {
+        self.new_queue().await?;
+        self.worker_with(variables, &[]).await
+    }
+
+    /// Stops the worker, and sends messages to such a queue from now on; returns what it is called.
+    pub async fn new_queue(&self) -> Result<String> {
         self.stop_worker().await?;
         let name = format!("worker-{}", self.at_work()?.started);
         let created = self.sqs.create_queue().queue_name(&name);
@@ -97,8 +122,10 @@ impl Cloud {
         let arn = format!("arn:aws:sqs:{REGION}:000000000000:{letters}");
         let policy = json!({ "deadLetterTargetArn": arn, "maxReceiveCount": "350" }).to_string();
         let url = created.attributes(QueueAttributeName::RedrivePolicy, policy).send().await?.queue_url;
-        self.at_work()?.queue = Some(url.context("no URL")?);
-        self.worker_with(variables, &[]).await
+        let mut work = self.at_work()?;
+        work.queue = Some(url.context("no URL")?);
+        work.is_special = true;
+        Ok(name)
     }
 
     /// Starts one beside whatever there is, and does not wait for it.
@@ -125,8 +152,14 @@ impl Cloud {
         Ok(())
     }
 
-    /// SIGTERM and SIGINT at once, and waits for the end; nothing if none runs.
+    /// SIGTERM and SIGINT at once, and waits for the end; nothing if none runs. Those beside it are ended first.
     pub async fn stop_worker(&self) -> Result<()> {
+        let beside = std::mem::take(&mut self.at_work()?.beside);
+        for mut child in beside {
+            child.signal(Signal::TERM);
+            child.signal(Signal::INT);
+            child.exit(LONGEST).await?;
+        }
         for signal in [Signal::TERM, Signal::INT] {
             self.signal_worker(signal)?;
         }

@@ -46,20 +46,20 @@ async fn dead_letters(cloud: &Cloud) -> Result<Queue> {
 }
 
 /// A letter that nobody refused: put there by hand.
-async fn put_letter(cloud: &Cloud, body: &str, attributes: &[(&str, &str)]) -> Result<String> {
+pub async fn put_letter(cloud: &Cloud, body: &str, attributes: &[(&str, &str)]) -> Result<String> {
     let attributes: Vec<_> =
         attributes.iter().filter_map(|(name, text)| Attribute::text(name, text)).collect();
     Ok(dead_letters(cloud).await?.send(body, &attributes).await?)
 }
 
 /// It is there, and nobody has it in hand.
-async fn is_there(cloud: &Cloud, id: &str) -> Result<()> {
+pub async fn is_there(cloud: &Cloud, id: &str) -> Result<()> {
     let letters = listed(cloud).await?;
     ensure!(letters.iter().any(|letter| letter["id"] == id), "{id} is not among {letters:#?}");
     Ok(())
 }
 
-async fn is_gone(cloud: &Cloud, id: &str) -> Result<()> {
+pub async fn is_gone(cloud: &Cloud, id: &str) -> Result<()> {
     let letters = listed(cloud).await?;
     ensure!(letters.iter().all(|letter| letter["id"] != id), "{id} is still there");
     let in_flight = dead_letters(cloud).await?.depth().await.map_err(anyhow::Error::msg)?.in_flight;

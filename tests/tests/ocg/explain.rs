@@ -33,3 +33,19 @@ fn a_message_is_explained_with_the_deployments_own_profiles() {
         Ok(())
     });
 }
+
+#[test]
+fn messages_are_also_read_from_a_pipe() {
+    in_the_cloud(async |cloud| {
+        let good = cloud.call_to_number("+5511987654321");
+        let one = cloud.ocg_told(&["explain", "-", "--json"], &good.body).await?.ends_with(0)?.objects()?;
+        ensure!(one.len() == 1 && one[0]["decision"] == "dial" && one[0]["callId"] == good.id, "{one:#?}");
+        let two = format!("{}\n{}\n", good.body, cloud.call_to_number("12").body);
+        let two =
+            cloud.ocg_told(&["explain", "-", "--json", "--strict"], &two).await?.ends_with(3)?.objects()?;
+        ensure!(two.len() == 2 && two[0] == one[0] && two[1]["code"] == "invalid_phone_number", "{two:#?}");
+        let none = cloud.ocg_told(&["explain", "-", "--json"], "").await?.ends_with(0)?.objects()?;
+        ensure!(none.len() == 1 && none[0]["code"] == "not_json", "{none:#?}");
+        Ok(())
+    });
+}

@@ -43,6 +43,38 @@ fn calls_are_found_by_number_campaign_and_outcome() {
 }
 
 #[test]
+fn a_customers_calls_are_found() {
+    in_the_cloud(async |cloud| {
+        let mut calls = [cloud.call_to(person::busy()).await?, cloud.call_to(person::busy()).await?];
+        let customer = format!("customer of {}", calls[0].id);
+        for (call, of) in calls.iter_mut().zip([&customer, "somebody else"]) {
+            let mut message: Value = serde_json::from_str(&call.body)?;
+            message["metadata"]["customerId"] = of.into();
+            call.body = message.to_string();
+        }
+        for call in calls {
+            call.send().await?.outcome().await?;
+        }
+        let found = cloud
+            .ocg(&["calls", "find", "--customer", &customer, "--json"])
+            .await?
+            .ends_with(0)?
+            .objects()?;
+        ensure!(
+            found.len() == 1 && customer.ends_with(found[0]["callId"].as_str().unwrap_or("?")),
+            "{found:#?}"
+        );
+        ensure!(found[0]["customerId"] == customer && found[0]["state"] == "not-answered", "{found:#?}");
+        // All that is asked for must be true.
+        let wrong = ["calls", "find", "--customer", &customer, "--campaign", "another"];
+        cloud.ocg(&wrong).await?.ends_with(3)?;
+        let table = cloud.ocg(&["calls", "find", "--customer", &customer]).await?.ends_with(0)?.said;
+        ensure!(table.contains(&customer) && !table.contains("somebody else"), "{table}");
+        Ok(())
+    });
+}
+
+#[test]
 fn a_calls_facts_are_told_by_its_id_its_key_or_the_beginning_of_that() {
     in_the_cloud(async |cloud| {
         let call = cloud.call_to(person::busy()).await?.send().await?;

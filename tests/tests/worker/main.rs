@@ -3,6 +3,7 @@
 
 mod begins;
 mod ends;
+mod many;
 mod one_machine;
 mod same;
 mod waits;
