@@ -27,6 +27,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser as _;
+use cloud::profiles::Environment;
 use tokio::runtime::{Builder, Runtime};
 
 use cli::{Cli, Command};
@@ -56,9 +57,8 @@ fn main() -> ExitCode {
         Err(problem) => return complain(&problem),
     };
     telemetry::init(settings.log_format, cli.verbose);
-    if !settings.unheard.is_empty() {
-        let detail = format!("{}: export it, AWS's libraries read no .env", settings.unheard.join(", "));
-        tracing::warn!(detail, "not used");
+    if let Some(complaint) = Environment::complaint(&settings.unheard) {
+        tracing::warn!(detail = complaint, "not used");
     }
     // The provider of the whole process, for TLS and DTLS alike.
     if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::bail;
 use aws_config::SdkConfig;
 use cloud::call_folder::CallFolders;
-use cloud::profiles::{Variables, from_env_file};
+use cloud::profiles::{Environment, Variables};
 use telemetry::Format;
 use telemetry::metrics::Stage;
 
@@ -46,13 +46,8 @@ impl Settings {
     /// Reads the process's environment.
     #[expect(clippy::disallowed_methods, reason = "where this binary reads its environment")]
     pub fn read(cli: &Cli) -> anyhow::Result<Self> {
-        let of_file = dot_env(Path::new(".env"))?;
-        let of_process: BTreeMap<String, String> = std::env::vars().collect();
-        let unheard =
-            of_file.keys().filter(|name| name.starts_with("AWS_") && !of_process.contains_key(*name));
-        let unheard = unheard.cloned().collect();
-        let mut variables = of_file;
-        variables.extend(of_process);
+        let environment = Environment::of(Path::new(".env"), std::env::vars().collect());
+        let Environment { variables, unheard } = environment.map_err(anyhow::Error::msg)?;
         Ok(Self { unheard, ..Self::of(variables, cli, std::io::stderr().is_terminal())? })
     }
 
@@ -139,14 +134,6 @@ impl Settings {
     }
 }
 
-/// `.env` never beats the real environment, so it is read first; none there is fine.
-fn dot_env(path: &Path) -> anyhow::Result<BTreeMap<String, String>> {
-    if !path.exists() {
-        return Ok(BTreeMap::new());
-    }
-    from_env_file(path).map_err(anyhow::Error::msg)
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -174,15 +161,5 @@ mod tests {
         );
         let complaint = settings(&[("LOG_FORMAT", "xml")], true).unwrap_err().to_string();
         assert!(complaint.contains("LOG_FORMAT=xml"));
-    }
-
-    #[test]
-    fn the_real_environment_beats_dot_env() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join(".env");
-        std::fs::write(&file, "A=file\nB=file\n").unwrap();
-        let mut variables = dot_env(&file).unwrap();
-        variables.extend([("A".to_owned(), "real".to_owned())]);
-        assert_eq!((variables["A"].as_str(), variables["B"].as_str()), ("real", "file"));
     }
 }

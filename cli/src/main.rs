@@ -23,6 +23,7 @@ mod which;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use cloud::profiles::Environment;
 
 use args::{Cli, Command};
 use failure::{Answer, exit_code};
@@ -47,11 +48,8 @@ fn main() -> ExitCode {
 
 async fn run(cli: Cli, output: &Output) -> anyhow::Result<Answer> {
     let settings = Settings::read(&cli.everywhere)?;
-    if !settings.unheard.is_empty() {
-        output.remark(format!(
-            "{} in .env is not used: export it, AWS's libraries read no .env",
-            settings.unheard.join(", ")
-        ));
+    if let Some(complaint) = Environment::complaint(&settings.unheard) {
+        output.remark(complaint);
     }
     match cli.command {
         Command::Profile(asked) => profile::run(&asked, &settings, output).await,

@@ -1,9 +1,8 @@
 //! What the environment says, read once: `.env` beside us first, the real environment over it.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use cloud::profiles::{Variables, from_env_file};
+use cloud::profiles::{Environment, Variables};
 
 use crate::args::Everywhere;
 use crate::failure::misuse;
@@ -25,15 +24,8 @@ impl Settings {
     /// Reads the process's environment; options win over it.
     #[expect(clippy::disallowed_methods, reason = "where this binary reads its environment")]
     pub fn read(everywhere: &Everywhere) -> anyhow::Result<Self> {
-        let dot_env = Path::new(".env");
-        let of_file =
-            if dot_env.exists() { from_env_file(dot_env).map_err(misuse)? } else { BTreeMap::new() };
-        let of_process: BTreeMap<String, String> = std::env::vars().collect();
-        let unheard =
-            of_file.keys().filter(|name| name.starts_with("AWS_") && !of_process.contains_key(*name));
-        let unheard = unheard.cloned().collect();
-        let mut variables = of_file;
-        variables.extend(of_process);
+        let environment = Environment::of(Path::new(".env"), std::env::vars().collect()).map_err(misuse)?;
+        let Environment { variables, unheard } = environment;
         let variables: Variables = variables.into_iter().collect();
         let given = |option: &Option<String>, name: &str| {
             option.clone().or_else(|| variables.get(name).map(str::to_owned))

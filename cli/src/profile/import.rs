@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use calls::profile::CountryProfile;
-use cloud::profiles::{Credentials, Variables, from_env_file, from_environment};
+use cloud::profiles::{Credentials, Variables, from_env_file, from_environment, is_read};
 use serde_json::{Map, Value, json};
 
 use super::put::VENDOR;
@@ -14,21 +14,6 @@ use crate::failure::{Answer, misuse};
 use crate::output::{Output, YELLOW, styled};
 use crate::settings::Settings;
 use crate::stack::Stack;
-
-/// Variables that are taken over with `_<CC>` behind.
-const TAKEN_BY_COUNTRY: &[&str] = &[
-    "LIVEKIT_URL",
-    "LIVEKIT_WSS_URL",
-    "LIVEKIT_API_KEY",
-    "LIVEKIT_API_SECRET",
-    "SIP_TRUNK_ID",
-    "SIP_FROM_NUMBER",
-    "PREFIXES",
-    "ULTRAVOX_API_KEY",
-];
-/// And those of all countries.
-const TAKEN: &[&str] =
-    &["ULTRAVOX_API_KEY", "ULTRAVOX_CALLS_URL", "ULTRAVOX_VOICE", "SAMPLE_RATE", "CHANNELS", "FRAME_MS"];
 
 /// Reads, converts, stores.
 pub async fn run(
@@ -98,7 +83,7 @@ pub async fn run(
             false => output.say(format!("{country}: {would}stored, {place}")),
         }
     }
-    for name in names.iter().filter(|name| !is_taken(name)) {
+    for name in names.iter().filter(|name| !is_read(name)) {
         output.remark(format!(
             "{} {name} is not taken over; docs/migration.md says why",
             styled(YELLOW, "look:")
@@ -142,26 +127,4 @@ fn write(directory: &Path, country: &str, profile: &Value, dry_run: bool) -> any
         std::fs::write(&file, format!("{}\n", serde_json::to_string_pretty(profile)?))?;
     }
     Ok(format!("profile, in {} (its secrets stay in the environment)", file.display()))
-}
-
-fn is_taken(name: &str) -> bool {
-    let of_country = |(base, country): (&str, &str)| country.len() == 2 && TAKEN_BY_COUNTRY.contains(&base);
-    TAKEN.contains(&name) || name.rsplit_once('_').is_some_and(of_country)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_would_be_dropped_is_noticed() {
-        for taken in
-            ["LIVEKIT_URL_BR", "ULTRAVOX_API_KEY", "ULTRAVOX_API_KEY_CL", "SAMPLE_RATE", "PREFIXES_US"]
-        {
-            assert!(is_taken(taken), "{taken}");
-        }
-        for dropped in ["LIVEKIT_URL", "ULTRAVOX_VOICE_BR", "SQS_QUEUE_NAME", "SAMPLE_RATE_BR"] {
-            assert!(!is_taken(dropped), "{dropped}");
-        }
-    }
 }

@@ -15,8 +15,8 @@ use calls::profile::Profiles;
 use calls::secret::Secret;
 
 pub use cache::Known;
-pub use env_file::from_env_file;
-pub use environment::from_environment;
+pub use env_file::{Environment, from_env_file};
+pub use environment::{from_environment, is_read};
 pub use files::from_directory;
 pub use parameters::{StoredProfiles, stored_credentials};
 pub use source::{DirectoryProfiles, ProfileSource};

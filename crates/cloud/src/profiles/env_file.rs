@@ -3,6 +3,36 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+/// The variables of a process, and of a `.env` beside it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Environment {
+    /// All of them; the process's own win.
+    pub variables: BTreeMap<String, String>,
+    /// AWS's own variables that stand in the file alone: AWS's libraries read the process's environment and no file.
+    pub unheard: Vec<String>,
+}
+
+impl Environment {
+    /// Reads the file, if there is one, and puts the process's own variables over it.
+    ///
+    /// # Errors
+    /// As [`from_env_file`].
+    pub fn of(file: &Path, process: BTreeMap<String, String>) -> Result<Self, String> {
+        let mut variables = if file.exists() { from_env_file(file)? } else { BTreeMap::new() };
+        let is_unheard = |name: &&String| name.starts_with("AWS_") && !process.contains_key(*name);
+        let unheard = variables.keys().filter(is_unheard).cloned().collect();
+        variables.extend(process);
+        Ok(Self { variables, unheard })
+    }
+
+    /// What to say about those that are not heard.
+    pub fn complaint(unheard: &[String]) -> Option<String> {
+        let names = unheard.join(", ");
+        (!unheard.is_empty())
+            .then(|| format!("{names} in .env is not used: export it, AWS's libraries read no .env"))
+    }
+}
+
 /// Reads the variables of a file.
 ///
 /// # Errors
@@ -33,6 +63,25 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), text).unwrap();
         from_env_file(file.path())
+    }
+
+    #[test]
+    fn the_process_wins_over_the_file_and_what_aws_does_not_hear_is_named() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "A=file\nB=file\nAWS_REGION=x\nAWS_PROFILE=file\n").unwrap();
+        let process =
+            [("A", "real"), ("AWS_PROFILE", "real")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let environment = Environment::of(file.path(), process.into()).unwrap();
+        assert_eq!(
+            (environment.variables["A"].as_str(), environment.variables["B"].as_str()),
+            ("real", "file")
+        );
+        assert_eq!(environment.unheard, ["AWS_REGION"]);
+        assert!(Environment::complaint(&environment.unheard).unwrap().contains("AWS_REGION"));
+        assert_eq!(
+            Environment::of(Path::new("no-such-file"), BTreeMap::new()).unwrap(),
+            Environment::default()
+        );
     }
 
     #[test]

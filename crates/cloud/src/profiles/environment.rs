@@ -18,6 +18,22 @@ const BY_COUNTRY: &[&str] = &[
     "PREFIXES",
 ];
 
+/// What all countries share, besides the fields of their profiles.
+const SHARED: &[&str] = &["ULTRAVOX_API_KEY", "SAMPLE_RATE", "CHANNELS", "FRAME_MS"];
+
+/// Does a variable of this name say anything about profiles or credentials?
+pub fn is_read(name: &str) -> bool {
+    let of_country = |(base, country): (&str, &str)| {
+        is_country(country) && (BY_COUNTRY.contains(&base) || base == "ULTRAVOX_API_KEY")
+    };
+    let of_all = FIELDS.iter().any(|field| !field.by_country && field.variable == name);
+    of_all || SHARED.contains(&name) || name.rsplit_once('_').is_some_and(of_country)
+}
+
+fn is_country(text: &str) -> bool {
+    text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_uppercase())
+}
+
 /// A field of a profile, the variable that it comes from, what it is, and a value that it could have.
 struct Field {
     /// As a [`ProfileError`] names it.
@@ -116,12 +132,11 @@ pub fn from_environment(variables: &Variables) -> Loaded {
 }
 
 fn countries(variables: &Variables) -> BTreeSet<String> {
-    let is_country = |text: &&str| text.len() == 2 && text.bytes().all(|b| b.is_ascii_uppercase());
     let named = variables.names().filter_map(|name| {
         let (kind, country) = name.rsplit_once('_')?;
         BY_COUNTRY.contains(&kind).then_some(country)
     });
-    named.filter(is_country).map(str::to_owned).collect()
+    named.filter(|country| is_country(country)).map(str::to_owned).collect()
 }
 
 fn shared_problems(variables: &Variables) -> Vec<Problem> {
@@ -223,4 +238,26 @@ fn of_another_field(country: &str, error: &ProfileError) -> Problem {
 fn set(profile: &mut Value, pointer: &str, value: Value) {
     let Some((section, name)) = pointer.trim_start_matches('/').split_once('/') else { return };
     profile[section][name] = value;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_variable_that_nobody_reads_is_known_as_such() {
+        for read in [
+            "LIVEKIT_URL_BR",
+            "ULTRAVOX_API_KEY",
+            "ULTRAVOX_API_KEY_CL",
+            "ULTRAVOX_VOICE",
+            "SAMPLE_RATE",
+            "PREFIXES_US",
+        ] {
+            assert!(is_read(read), "{read}");
+        }
+        for not in ["LIVEKIT_URL", "ULTRAVOX_VOICE_BR", "SQS_QUEUE_NAME", "SAMPLE_RATE_BR", "PREFIXES_us"] {
+            assert!(!is_read(not), "{not}");
+        }
+    }
 }
