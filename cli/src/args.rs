@@ -1,8 +1,6 @@
 //! The command line.
 
-use std::path::PathBuf;
-
-use clap::{Args, Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::call::Call;
@@ -12,6 +10,7 @@ use crate::doctor::Doctor;
 use crate::explain::Explain;
 use crate::hangup::Hangup;
 use crate::profile::Profile;
+use crate::settings::Everywhere;
 use crate::tail::Tail;
 
 /// Operates the Outbound Call Gateway: profiles, calls, dead letters.
@@ -27,23 +26,6 @@ pub struct Cli {
     /// What every command takes.
     #[command(flatten)]
     pub everywhere: Everywhere,
-}
-
-/// What every command takes.
-#[derive(Args, Clone, Debug)]
-pub struct Everywhere {
-    /// The deployment, such as dev or prod (else OCG_STAGE).
-    #[arg(long, global = true, value_name = "STAGE")]
-    pub stage: Option<String>,
-    /// Its CloudFormation stack (else OCG_STACK, else ocg-<STAGE>).
-    #[arg(long, global = true, value_name = "NAME")]
-    pub stack: Option<String>,
-    /// Call folders in a directory, of a terminal or a worker, instead of the deployment's bucket.
-    #[arg(long, global = true, value_name = "DIR")]
-    pub calls: Option<PathBuf>,
-    /// One JSON object a line, for machines.
-    #[arg(long, global = true)]
-    pub json: bool,
 }
 
 /// What there is to do.
@@ -86,11 +68,16 @@ pub enum Command {
     },
 }
 
+/// What a shell completes `ocg` with, printed.
+pub fn completions(shell: Shell) {
+    clap_complete::generate(shell, &mut Cli::command(), "ocg", &mut std::io::stdout());
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use clap::Command as Clap;
     use clap::error::ErrorKind;
-    use clap::{Command as Clap, CommandFactory as _};
 
     use super::*;
 

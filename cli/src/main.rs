@@ -62,6 +62,9 @@ async fn run(cli: Cli, output: &Output) -> anyhow::Result<Answer> {
         Command::Doctor(asked) => doctor::run(&asked, &settings, output).await,
         Command::Dlq(asked) => dlq::run(&asked, &settings, output).await,
         Command::Explain(asked) => explain::run(&asked, &settings, output).await,
-        Command::Completions { shell } => output.completions(shell),
+        Command::Completions { shell } => {
+            args::completions(shell);
+            Ok(Answer::Yes)
+        }
     }
 }

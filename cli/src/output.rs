@@ -3,15 +3,10 @@
 
 use std::io::{IsTerminal as _, Write as _};
 
-use clap::CommandFactory as _;
 use clap::builder::styling::{AnsiColor, Style};
-use clap_complete::Shell;
 use comfy_table::{ContentArrangement, Table, presets};
 use jiff::{SignedDuration, Timestamp, Unit};
 use serde::Serialize;
-
-use crate::args::Cli;
-use crate::failure::Answer;
 
 /// Good.
 pub const GREEN: Style = AnsiColor::Green.on_default();
@@ -77,12 +72,6 @@ impl Output {
     /// What went wrong.
     pub fn complain(&self, problem: &anyhow::Error) {
         self.remark(format!("{} {problem:#}", styled(RED, "ocg:")));
-    }
-
-    /// What a shell completes `ocg` with.
-    pub fn completions(&self, shell: Shell) -> anyhow::Result<Answer> {
-        clap_complete::generate(shell, &mut Cli::command(), "ocg", &mut std::io::stdout());
-        Ok(Answer::Yes)
     }
 }
 

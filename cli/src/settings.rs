@@ -2,10 +2,27 @@
 
 use std::path::{Path, PathBuf};
 
+use clap::Args;
 use cloud::profiles::{Environment, Variables};
 
-use crate::args::Everywhere;
 use crate::failure::misuse;
+
+/// What every command takes.
+#[derive(Args, Clone, Debug)]
+pub struct Everywhere {
+    /// The deployment, such as dev or prod (else OCG_STAGE).
+    #[arg(long, global = true, value_name = "STAGE")]
+    pub stage: Option<String>,
+    /// Its CloudFormation stack (else OCG_STACK, else ocg-<STAGE>).
+    #[arg(long, global = true, value_name = "NAME")]
+    pub stack: Option<String>,
+    /// Call folders in a directory, of a terminal or a worker, instead of the deployment's bucket.
+    #[arg(long, global = true, value_name = "DIR")]
+    pub calls: Option<PathBuf>,
+    /// One JSON object a line, for machines.
+    #[arg(long, global = true)]
+    pub json: bool,
+}
 
 /// The effective settings.
 #[derive(Debug)]
