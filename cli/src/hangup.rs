@@ -12,7 +12,7 @@ use cloud::call_folder::{AttemptStanding, CallFolders, Claimed, draw_nonce};
 use cloud::profiles::{Credentials, stored_credentials};
 use cloud::queue::Queue;
 use jiff::Timestamp;
-use rooms::Livekit;
+use rooms::{Livekit, RoomsError};
 use serde_json::json;
 use telemetry::call_history::About;
 use tokio::time::Instant;
@@ -164,10 +164,17 @@ impl Line<'_> {
         while Instant::now() < deadline {
             // Between the claim and the INVITE there is nobody to remove yet.
             if !is_removed {
-                let removed = livekit.remove_participant(room, identity).await;
-                is_removed = removed.context("the phone is not hung up")?;
+                is_removed = match livekit.remove_participant(room, identity).await {
+                    Ok(removed) => removed,
+                    Err(problem @ RoomsError::Auth) => {
+                        return Err(problem).context("the phone is not hung up");
+                    }
+                    // A bad moment of LiveKit's must not leave the line open.
+                    Err(_) => false,
+                };
             }
-            if let Some(outcome) = self.folders.outcome(attempt).await? {
+            // Nor one of the bucket's.
+            if let Ok(Some(outcome)) = self.folders.outcome(attempt).await {
                 tail::show_end(attempt, &outcome, self.output)?;
                 return Ok(Answer::Yes);
             }
