@@ -180,7 +180,7 @@ impl Worker {
     async fn take(self: Arc<Self>, message: Received, place: OwnedSemaphorePermit) {
         let here = Here::new(self.settings.clone(), self.router.folders.clone(), self.stop.clone(), place);
         match self.router.route(&message, &here, self.keep_hidden(&message)).await {
-            Verdict::Done | Verdict::Refused(_) => {}
+            Verdict::Done | Verdict::Refused(_) | Verdict::Deferred => {}
             Verdict::Retry(_) => return,
         }
         let deleting = self.router.queue.delete(&message.receipt_handle);

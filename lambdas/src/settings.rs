@@ -20,9 +20,10 @@ pub struct Settings {
     /// `ECS_CLUSTER`, `TASK_DEFINITION`, `TASK_CONTAINER`, `TASK_CAPACITY_PROVIDER`, `TASK_SUBNETS`,
     /// `TASK_SECURITY_GROUPS`, `TASK_PUBLIC_IP`.
     pub task: TaskSettings,
-    /// How many tasks this one instance may start in a second: its share of `RUN_TASKS_PER_SECOND`, of which
-    /// `ROUTER_INSTANCES` (the event source's MaximumConcurrency) have one each.
+    /// How many tasks this one instance may start in a second: its share of `RUN_TASKS_PER_SECOND`.
     pub run_tasks_per_second: f64,
+    /// `ROUTER_INSTANCES` (the event source's MaximumConcurrency): they share what may begin in a second evenly.
+    pub routers: f64,
     /// `MAX_RECEIVES`, `MAX_AGE_SECONDS`, `CLAIM_WITHIN_SECONDS`.
     pub policy: Policy,
 }
@@ -34,6 +35,7 @@ impl Settings {
     /// A line for everything that is missing or wrong.
     pub fn read(get: impl Fn(&str) -> Option<String>) -> Result<Self, String> {
         let mut reader = Reader::new(get);
+        let routers = reader.number("ROUTER_INSTANCES", 1.0);
         let settings = Self {
             stage: reader.required("OCG_STAGE", "the deployment's name, such as prod"),
             bucket: reader.required("OCG_BUCKET", "the bucket of the call folders"),
@@ -50,8 +52,8 @@ impl Settings {
                     .list("TASK_SECURITY_GROUPS", "security group ids with commas between"),
                 public_ip: public_ip(&mut reader),
             },
-            run_tasks_per_second: reader.number("RUN_TASKS_PER_SECOND", 4.0)
-                / reader.number("ROUTER_INSTANCES", 1.0),
+            run_tasks_per_second: reader.number("RUN_TASKS_PER_SECOND", 4.0) / routers,
+            routers,
             policy: reader.policy(),
         };
         let problems = reader.into_problems();

@@ -13,7 +13,7 @@ use cloud::profiles::{
     stored_credentials,
 };
 use cloud::queue::{Queue, Redrive};
-use router::Router;
+use router::{Paces, Router};
 
 use super::settings::{ProfilesFrom, QueueAt, WorkerSettings};
 use crate::deployment;
@@ -57,6 +57,7 @@ pub async fn open(settings: &Settings, worker: &WorkerSettings) -> anyhow::Resul
         dead_letters: queues.dead_letters,
         call_history: history.map(|url| deployment::call_history(&aws, url)),
         policy: worker.policy,
+        paces: Paces::shared_by(1.0),
         metrics: settings.metrics(),
     };
     Ok(Opened { router, inbox: queues.inbox })

@@ -54,7 +54,8 @@ pub fn of(
                     "its body is not the one that its call was made of, so it would become another call";
                 return Fate::Stays(why.to_owned());
             }
-            Effect::LoadProfiles { .. } => Input::Profiles(Ok(profiles.clone())),
+            // It may have to wait; what becomes of it all the same?
+            Effect::LoadProfiles { .. } => Input::Profiles(Ok(Arc::new(profiles.without_limits()))),
             Effect::PutOpen(_) => Input::Stored(Ok(())),
             Effect::PutMessage(..) => Input::Claimed(Claim::Ours),
             Effect::PutJob { attempt, .. } | Effect::Launch(attempt) => return Fate::Attempt(attempt),

@@ -69,7 +69,8 @@ impl Verdict {
                 Effect::SendDeadLetter(letter) => return Self::refuse(letter.refusal, letter.call_id),
                 Effect::Finish(Routed::Retry(detail)) => return Self::Retry { detail },
                 Effect::LoadFolder(_) => Input::Folder(Ok(Folder::default())),
-                Effect::LoadProfiles { .. } => Input::Profiles(Ok(profiles.clone())),
+                // When it is dialed is another question.
+                Effect::LoadProfiles { .. } => Input::Profiles(Ok(Arc::new(profiles.without_limits()))),
                 Effect::PutOpen(_) => Input::Stored(Ok(())),
                 Effect::PutMessage(..) => Input::Claimed(Claim::Ours),
                 _ => continue,

@@ -28,6 +28,16 @@ pub enum Fact {
     ProfilesStale { age_seconds: u64, detail: String },
     /// Something did not work now; the message comes again.
     TryAgain { detail: String },
+    /// The call may not begin yet; its message was put back, and comes again after the delay.
+    Deferred { why: NotNow, delay_seconds: u64 },
+
+    // ── settling
+    /// ECS says that the attempt's task has stopped.
+    TaskStopped { task: String, detail: String },
+    /// Nothing of the attempt is left over; this followed.
+    Settled { next: String },
+    /// Nobody will ever settle this by itself: a person has to look.
+    Stuck { detail: String },
 
     // ── the task, before the dial
     /// A task took the job up.
@@ -127,6 +137,18 @@ pub enum Fact {
     RecordingNotStored { detail: String },
     /// News that came after the end, or that this state cannot use.
     Ignored { detail: String },
+}
+
+/// Why a call may not begin yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NotNow {
+    /// It is outside the callee's call hours.
+    CallHours,
+    /// As many calls to the country are under way as there may be.
+    TooManyCalls,
+    /// As many calls to the country have begun in this second as may.
+    TooManyPerSecond,
 }
 
 /// Who said something.

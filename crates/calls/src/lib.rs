@@ -9,13 +9,15 @@
 //! 5. in the task, [`call::Call`] joins the room, has the agent created, takes the dial claim, dials;
 //! 6. the callee answers; agent and callee talk; somebody ends it;
 //! 7. [`sip_outcome`] and [`outcome`] say what became of it and whether it may be tried again;
-//! 8. every step on the way is a [`fact::Fact`].
+//! 8. [`settle::Settling`] makes sure that something followed: nothing, another attempt, a dead letter;
+//! 9. every step on the way is a [`fact::Fact`].
 //!
 //! Nothing here knows a clock, a socket, an environment variable or a vendor's SDK: time and news
 //! are arguments, wishes are return values.
 
 pub mod call;
 pub mod fact;
+pub mod hours;
 pub mod ids;
 pub mod outcome;
 pub mod phone;
@@ -23,5 +25,6 @@ pub mod plan;
 pub mod profile;
 pub mod routing;
 pub mod secret;
+pub mod settle;
 pub mod sip_outcome;
 pub mod trigger;

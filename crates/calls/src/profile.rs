@@ -7,8 +7,10 @@ mod read;
 mod review;
 mod set;
 
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
+use crate::hours::CallHours;
 pub use read::ProfileError;
 pub use set::{Found, Profiles, ProfilesError};
 
@@ -34,6 +36,18 @@ pub struct CountryProfile {
     /// Limits of a dial.
     #[serde(default)]
     pub dial: DialProfile,
+    /// At most so many calls to this country at once; `None`: as many as there are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_concurrent_calls: Option<u32>,
+    /// At most so many calls to this country begin in a second; `None`: as many as come.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calls_per_second: Option<f64>,
+    /// When its people may be called, in `time_zone`; none: at any time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub call_hours: Vec<CallHours>,
+    /// The callees' time zone (IANA).
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "jiff::fmt::serde::tz::optional")]
+    pub time_zone: Option<TimeZone>,
     /// Who talks.
     pub agent: AgentProfile,
     /// Keep both directions of the sound in the call folder.

@@ -1,13 +1,17 @@
 //! One message's way: read, claim, launch, refuse, try again.
 //!
 //! ```text
-//! Loading ─▶ Planning ─▶ Opening ─▶ ClaimingMessage ─▶ ClaimingJob ─▶ Launching ─▶ NotingLaunch ─▶ Done
-//!    ▲  │       │                        │ theirs          │ theirs       ▲
-//!    └──┼───────┼────────────────────────┴─────────────────┘              │
-//!       ├───────┼─▶ Refusing ─▶ Refused                                   │
-//!       ├───────┼─ a job without a launch ────────────────────────────────┘
+//! Loading ─▶ Planning ─▶ Opening ─▶ ClaimingMessage ─▶ TakingPlace ─▶ ClaimingJob ─▶ Launching ─▶ NotingLaunch ─▶ Done
+//!    ▲  │       │                        │ theirs          │ not now       │ theirs       ▲
+//!    └──┼───────┼────────────────────────┴─────────────────┼───────────────┘              │
+//!       │       │                                          └▶ PuttingBack ─▶ NotingBack ─▶ Deferred
+//!       ├───────┼─▶ Refusing ─▶ Refused                                                   │
+//!       ├───────┼─ a job without a launch ────────────────────────────────────────────────┘
 //!       └─ already done, or a duplicate ─▶ Done          anything that fails ─▶ Retry, the last time GivingUp
 //! ```
+//!
+//! A call that may not begin yet (call hours, pace of its country) is put back as a new message of the same identity:
+//! neither a receive nor an attempt is used up by that.
 //!
 //! Before the message is claimed it can be refused, and a refusal leaves no claim. After that it never is:
 //! it is continued or settled. Whatever one delivery leaves undone, the next one finds in the call folder.
@@ -30,7 +34,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::fact::Fact;
+use crate::fact::{Fact, NotNow};
 use crate::ids::{AttemptId, CallKey};
 use crate::outcome::Ending;
 use crate::plan::CallPlan;
@@ -88,10 +92,29 @@ pub enum Input {
     Claimed(Claim),
     /// To [`Effect::Launch`]: the task's name, or why there is none.
     Launched(Result<String, String>),
-    /// To [`Effect::PutOpen`], [`Effect::PutLaunched`], [`Effect::PutNext`], [`Effect::DeleteOpen`].
+    /// To [`Effect::PutOpen`], [`Effect::NoteBack`], [`Effect::PutLaunched`], [`Effect::PutNext`],
+    /// [`Effect::DeleteOpen`].
     Stored(Result<(), String>),
     /// To [`Effect::SendDeadLetter`].
     LetterSent(Result<(), String>),
+    /// To [`Effect::TakePlace`].
+    Place(Result<Place, String>),
+    /// To [`Effect::PutBack`].
+    PutBack(Result<(), String>),
+}
+
+/// May one more call to its country begin?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// It has a place among those that are under way.
+    Taken,
+    /// Not before `wait` is over.
+    NotNow {
+        /// Too many at once, or too many a second.
+        why: NotNow,
+        /// How long to wait.
+        wait: Duration,
+    },
 }
 
 /// What became of a put-if-absent, after reading back.
@@ -119,6 +142,32 @@ pub enum Effect {
     PutOpen(AttemptId),
     /// Claim the identity: `message.json`.
     PutMessage(CallKey, StoredMessage),
+    /// Take a place for this attempt among the calls of its country, whose profile limits them. An attempt that has
+    /// one keeps it.
+    TakePlace {
+        /// Which attempt.
+        attempt: AttemptId,
+        /// ISO 3166-1 alpha-2.
+        country: String,
+        /// At most so many at once.
+        at_once: Option<u32>,
+        /// At most so many begin in a second.
+        per_second: Option<f64>,
+    },
+    /// Send the call's message again, for this attempt, not before the delay is over.
+    PutBack {
+        /// The attempt that may not begin yet.
+        attempt: AttemptId,
+        /// Fifteen minutes at most.
+        delay: Duration,
+    },
+    /// Write `back/<message id>.json`: this delivery was put back, and is only acknowledged should it come again.
+    NoteBack {
+        /// Which attempt.
+        attempt: AttemptId,
+        /// The queue's id of this delivery.
+        message_id: String,
+    },
     /// Claim the attempt: `job.json`.
     PutJob {
         /// Which attempt.
@@ -145,7 +194,7 @@ pub enum Effect {
     PutOutcome(AttemptId, Box<Ending>),
     /// Write `next.json`: a dead letter.
     PutNext(AttemptId),
-    /// Delete `open/<key>-a<n>`.
+    /// Give the attempt's place among its country's calls back, and delete `open/<key>-a<n>`.
     DeleteOpen(AttemptId),
     /// Something happened.
     Record(Fact),
@@ -175,6 +224,8 @@ pub enum Verdict {
     Done,
     /// Acknowledge: it is with the dead letters.
     Refused(RefusalCode),
+    /// Acknowledge: another message of the same identity comes later.
+    Deferred,
     /// Do not acknowledge: the queue delivers it again.
     Retry(String),
 }
@@ -188,6 +239,8 @@ pub struct Routing {
     now: Timestamp,
     read: Result<TriggerCall, Box<Unusable>>,
     identity: Identity,
+    /// How often the call was put back before.
+    times_put_back: usize,
     reloads: u8,
     state: State,
     effects: VecDeque<Effect>,
@@ -199,8 +252,17 @@ impl Routing {
         let read = TriggerCall::read(&delivery.body);
         let identity = Identity::of(&delivery, &read);
         let effects = VecDeque::new();
-        let mut routing =
-            Self { delivery, policy, now, read, identity, reloads: 0, state: State::Over, effects };
+        let mut routing = Self {
+            delivery,
+            policy,
+            now,
+            read,
+            identity,
+            times_put_back: 0,
+            reloads: 0,
+            state: State::Over,
+            effects,
+        };
         routing.state = routing.begin();
         routing
     }

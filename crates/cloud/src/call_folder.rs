@@ -17,6 +17,7 @@ pub mod documents;
 mod facts;
 mod find;
 pub mod paths;
+mod places;
 mod read;
 mod recording;
 mod retry;
@@ -172,24 +173,24 @@ impl CallFolders {
         self.claim_owned(&paths::open(attempt), &draw_nonce(), open).await.map(|_| true)
     }
 
-    /// Removes the mark of an open attempt, after reading its `next.json`. A mark that is gone is fine.
+    /// Removes the mark of an open attempt and gives its place back, after reading its `next.json`. A mark that is gone is fine.
     ///
     /// # Errors
     /// [`StoreError::NotSettled`]: there is no `next.json`.
     pub async fn close_attempt(&self, attempt: &AttemptId) -> Result<Next, StoreError> {
         let path = paths::next(attempt);
         let next = self.read(&path).await?.ok_or(StoreError::NotSettled { path: path.to_string() })?;
+        // First the place: without the mark nobody would come to give it back soon.
+        if let Some(job) = self.job(attempt).await? {
+            self.leave_place(attempt, &job.plan.profile.country).await?;
+        }
         self.remove_open_mark(attempt).await?;
         Ok(next)
     }
 
     /// Removes the mark of an attempt that never came to a message. Only for the sweep, after an hour.
     pub async fn remove_open_mark(&self, attempt: &AttemptId) -> Result<(), StoreError> {
-        let path = paths::open(attempt);
-        match self.store.delete(&path).await {
-            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
-            Err(error) => Err(retry::unavailable(&path, &error)),
-        }
+        self.delete(&paths::open(attempt)).await
     }
 
     /// Every attempt that is not settled. "Nothing left over" is this being empty.

@@ -1,5 +1,6 @@
 //! Queues (SQS): what we send and receive, and in which shape.
 
+mod again;
 pub mod attributes;
 pub mod dead_letter;
 mod received;
@@ -63,8 +64,24 @@ impl Queue {
     /// # Errors
     /// When the queue does not acknowledge it, after the SDK's own retries.
     pub async fn send(&self, body: &str, attributes: &[Attribute]) -> Result<String, NotSent> {
+        self.send_later(body, attributes, Duration::ZERO).await
+    }
+
+    /// The same for a message that nobody receives before `delay` is over (SQS: fifteen minutes at most).
+    ///
+    /// # Errors
+    /// When the queue does not acknowledge it, after the SDK's own retries.
+    pub async fn send_later(
+        &self,
+        body: &str,
+        attributes: &[Attribute],
+        delay: Duration,
+    ) -> Result<String, NotSent> {
         let not_sent = |detail: String| NotSent { url: self.url.clone(), detail };
         let mut request = self.client.send_message().queue_url(&self.url).message_body(body);
+        if !delay.is_zero() {
+            request = request.delay_seconds(whole_seconds(delay));
+        }
         for attribute in attributes {
             let value = wire(attribute).map_err(&not_sent)?;
             request = request.message_attributes(&attribute.name, value);

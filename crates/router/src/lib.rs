@@ -3,6 +3,7 @@
 //! message's way.
 
 mod launch;
+mod paces;
 pub mod variables;
 mod way;
 
@@ -19,6 +20,7 @@ use telemetry::metrics::{Metrics, Stage};
 use tokio::time::timeout;
 
 pub use launch::Launch;
+pub use paces::Paces;
 use way::Way;
 
 /// How long what comes after the verdict may take: facts, upstream's event, putting a message off.
@@ -46,6 +48,8 @@ pub struct Router {
     pub call_history: Option<Queue>,
     /// What the deployment decided.
     pub policy: Policy,
+    /// How fast calls to each country begin.
+    pub paces: Paces,
     /// Whose refusals are counted; `None`: nobody counts.
     pub metrics: Option<Stage>,
 }

@@ -13,6 +13,7 @@ use telemetry::CallContext;
 use telemetry::call_history::About;
 use telemetry::metrics::Metrics;
 
+use crate::paces::Limits;
 use crate::{ASIDE_WITHIN, Launch, Router};
 
 /// One message on its way.
@@ -84,6 +85,14 @@ impl<'a> Way<'a> {
             Err(Effect::LoadProfiles { fresh }) => self.load_profiles(fresh).await,
             Err(Effect::Launch(attempt)) => Input::Launched(launch.launch(&attempt).await),
             Err(Effect::SendDeadLetter(letter)) => Input::LetterSent(self.bury(&letter).await),
+            Err(Effect::TakePlace { attempt, country, at_once, per_second }) => {
+                let limits = Limits { at_once, per_second };
+                Input::Place(self.router.paces.take(&self.router.folders, &attempt, &country, limits).await)
+            }
+            Err(Effect::PutBack { attempt, delay }) => {
+                let sent = self.router.queue.send_again(&attempt, self.body, delay).await;
+                Input::PutBack(sent.map(drop).map_err(|error| error.to_string()))
+            }
             // The folder does everything else, and nothing waits for an answer to the rest.
             Err(_) => Input::Stored(Ok(())),
         }
@@ -133,7 +142,13 @@ impl<'a> Way<'a> {
     /// What happened goes into the call's folder, if there is one. A refusal leaves none.
     pub(crate) async fn write_facts(&self, verdict: &Verdict) {
         let in_folder = |(_, fact): &(Timestamp, Fact)| {
-            matches!(fact, Fact::AttemptClaimed { .. } | Fact::DeliveredAgain | Fact::DuplicateMessage)
+            matches!(
+                fact,
+                Fact::AttemptClaimed { .. }
+                    | Fact::DeliveredAgain
+                    | Fact::DuplicateMessage
+                    | Fact::Deferred { .. }
+            )
         };
         if !matches!(verdict, Verdict::Done) && !self.facts.iter().any(in_folder) {
             return;

@@ -1,6 +1,6 @@
 //! One line a fact: a title that never changes, and what is particular about this one.
 
-use calls::fact::{Fact, Speaker};
+use calls::fact::{Fact, NotNow, Speaker};
 use tracing::Level;
 
 /// A fact as a line.
@@ -37,6 +37,17 @@ pub fn line(fact: &Fact, words: bool) -> Line {
             format!("those of {age_seconds} s ago are used: {detail}"),
         ),
         Fact::TryAgain { detail } => (Level::WARN, "try again", detail.clone()),
+        Fact::Deferred { why, delay_seconds } => {
+            let why = match why {
+                NotNow::CallHours => "outside the call hours",
+                NotNow::TooManyCalls => "as many calls to this country as there may be",
+                NotNow::TooManyPerSecond => "as many calls to this country a second as may begin",
+            };
+            (Level::INFO, "deferred", format!("{why}; comes again in {delay_seconds} s"))
+        }
+        Fact::TaskStopped { task, detail } => (Level::WARN, "task stopped", format!("{task}: {detail}")),
+        Fact::Settled { next } => (Level::INFO, "settled", format!("followed by: {next}")),
+        Fact::Stuck { detail } => (Level::ERROR, "stuck", detail.clone()),
         Fact::JobTaken { country, to, room } => {
             let to = to.as_ref().map(|to| format!("{to} ")).unwrap_or_default();
             (Level::INFO, "job taken", format!("{to}({country}), room {room}"))

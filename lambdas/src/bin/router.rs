@@ -15,7 +15,7 @@ use cloud::queue::Queue;
 use lambda_runtime::{LambdaEvent, service_fn};
 use lambdas::router::Function;
 use lambdas::settings::Settings;
-use router::Router;
+use router::{Paces, Router};
 use telemetry::metrics::Stage;
 use tokio::runtime::Handle;
 use tokio::sync::OnceCell;
@@ -61,6 +61,7 @@ async fn build(settings: &Settings) -> anyhow::Result<Function> {
         dead_letters: Queue::new(sqs.clone(), &settings.dead_letter_queue_url),
         call_history: settings.call_history_queue_url.as_ref().map(|url| Queue::new(sqs, url)),
         policy: settings.policy,
+        paces: Paces::shared_by(settings.routers),
         metrics: Some(Stage::new(&settings.stage)),
     };
     let launcher = Launcher::new(aws_sdk_ecs::Client::from_conf(ecs), settings.task.clone(), pace);

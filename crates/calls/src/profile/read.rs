@@ -2,10 +2,12 @@
 
 use std::str::FromStr;
 
+use jiff::tz::TimeZone;
 use rlibphonenumber::{PHONE_NUMBER_UTIL, Region};
 use serde_json::{Map, Value};
 
 use super::CountryProfile;
+use crate::hours::CallHours;
 use crate::phone::PhoneNumber;
 
 /// Why a profile cannot be used: whose, which field, what is wrong with it.
@@ -96,6 +98,8 @@ enum Kind {
     Rate,
     Url(&'static [&'static str]),
     CallerId,
+    CallHours,
+    TimeZone,
 }
 
 /// Every field but `v`, `country` and `prefixes`, which need more than one look: name, what it must be,
@@ -104,6 +108,11 @@ const FIELDS: &[(&str, Kind, bool)] = &[
     ("provider", Kind::Text, false),
     ("enabled", Kind::Bool, false),
     ("record", Kind::Bool, false),
+    // The limit is ours: each call that is under way is an object that every beginning call counts.
+    ("maxConcurrentCalls", Kind::Whole(1, 10_000), false),
+    ("callsPerSecond", Kind::Number(0.01, 1_000.0), false),
+    ("callHours", Kind::CallHours, false),
+    ("timeZone", Kind::TimeZone, false),
     ("livekit.url", Kind::Url(&["wss", "https", "ws", "http"]), true),
     ("livekit.trunkId", Kind::Text, true),
     ("livekit.callerId", Kind::CallerId, true),
@@ -145,6 +154,12 @@ fn checked(value: &mut Value) -> Result<(), Problem> {
     }
     if let Some(problem) = field_problems(profile).next() {
         return Err(problem);
+    }
+    if profile.contains_key("callHours") && !profile.contains_key("timeZone") {
+        return Err(Problem::new(
+            "timeZone",
+            "must say whose hours callHours are, such as \"America/Sao_Paulo\"",
+        ));
     }
     // Last, so that a profile that fails before claims no prefix that it did not name.
     if !names_prefixes {
@@ -203,6 +218,10 @@ impl Kind {
             Self::Rate => matches!(value.as_u64(), Some(8_000 | 16_000 | 24_000 | 48_000)),
             Self::Url(schemes) => value.as_str().is_some_and(|text| is_url(text, schemes)),
             Self::CallerId => value.as_str().is_some_and(is_caller_id),
+            Self::CallHours => {
+                value.as_array().is_some_and(|all| !all.is_empty() && all.iter().all(is_call_hours))
+            }
+            Self::TimeZone => value.as_str().is_some_and(|name| TimeZone::get(name).is_ok()),
         };
         if fits { Ok(()) } else { Err(self.wish()) }
     }
@@ -219,6 +238,8 @@ impl Kind {
                 format!("must be an address that begins with {}://", schemes.join(":// or "))
             }
             Self::CallerId => "must be an E.164 number such as \"+551130000000\"".to_owned(),
+            Self::CallHours => "must be a list of texts such as \"mon-fri 08:00-20:00\"".to_owned(),
+            Self::TimeZone => "must be an IANA time zone such as \"America/Sao_Paulo\"".to_owned(),
         }
     }
 }
@@ -237,6 +258,10 @@ fn is_prefix(text: &str) -> bool {
 fn is_url(text: &str, schemes: &[&str]) -> bool {
     url::Url::parse(text)
         .is_ok_and(|url| schemes.contains(&url.scheme()) && url.has_host() && text.contains("://"))
+}
+
+fn is_call_hours(value: &Value) -> bool {
+    value.as_str().is_some_and(|text| text.parse::<CallHours>().is_ok())
 }
 
 /// E.164 to the letter: this text goes into the INVITE as it stands.

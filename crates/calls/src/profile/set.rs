@@ -69,6 +69,18 @@ impl Profiles {
         Ok(all)
     }
 
+    /// The same countries without limits of when and how many: for who asks what would become of a message, not when.
+    #[must_use]
+    pub fn without_limits(&self) -> Self {
+        let mut all = self.clone();
+        for profile in &mut all.usable {
+            profile.max_concurrent_calls = None;
+            profile.calls_per_second = None;
+            profile.call_hours = Vec::new();
+        }
+        all
+    }
+
     fn add(&mut self, profile: CountryProfile) -> Result<(), ProfilesError> {
         if self.of_country(&profile.country).is_some() {
             return Err(ProfilesError::SameCountry { country: profile.country });

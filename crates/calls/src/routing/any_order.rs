@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use super::folder::Stand;
 use super::world::{NOON, at, body, brazil, key};
 use super::*;
+use crate::settle::Follow;
 
 fn any_seen() -> impl Strategy<Value = AttemptSeen> {
     (any::<[bool; 5]>(), any::<Option<bool>>(), prop::sample::subsequence(vec!["m-1", "m-2"], 0..2)).prop_map(
@@ -16,7 +17,7 @@ fn any_seen() -> impl Strategy<Value = AttemptSeen> {
             launched,
             dial,
             outcome,
-            next,
+            next: next.then_some(Follow::Attempt(2)),
             put_back: put_back.into_iter().map(str::to_owned).collect(),
         },
     )
@@ -59,6 +60,11 @@ fn failed() -> Result<(), String> {
     Err("failed".to_owned())
 }
 
+fn any_place() -> impl Strategy<Value = Place> {
+    let full = Place::NotNow { why: NotNow::TooManyCalls, wait: Duration::from_secs(20) };
+    prop::sample::select(vec![Place::Taken, full])
+}
+
 fn any_input() -> impl Strategy<Value = Input> {
     let result = || any::<bool>().prop_map(|works| if works { Ok(()) } else { failed() });
     prop_oneof![
@@ -75,6 +81,9 @@ fn any_input() -> impl Strategy<Value = Input> {
         result().prop_map(|result| Input::Launched(result.map(|()| "task".to_owned()))),
         result().prop_map(Input::Stored),
         result().prop_map(Input::LetterSent),
+        result().prop_map(Input::PutBack),
+        any_place().prop_map(|place| Input::Place(Ok(place))),
+        Just(Input::Place(Err("failed".to_owned()))),
     ]
 }
 
@@ -94,9 +103,16 @@ fn fitting(effect: &Effect, pick: u8, folder: &Folder) -> Option<Input> {
             Input::Claimed(claim)
         }
         Effect::Launch(_) => Input::Launched(result().map(|()| "task".to_owned())),
-        Effect::PutOpen(_) | Effect::PutLaunched { .. } | Effect::PutNext(_) | Effect::DeleteOpen(_) => {
-            Input::Stored(result())
-        }
+        Effect::PutOpen(_)
+        | Effect::NoteBack { .. }
+        | Effect::PutLaunched { .. }
+        | Effect::PutNext(_)
+        | Effect::DeleteOpen(_) => Input::Stored(result()),
+        Effect::TakePlace { .. } => Input::Place(result().map(|()| {
+            let full = Place::NotNow { why: NotNow::TooManyCalls, wait: Duration::from_secs(20) };
+            if pick.is_multiple_of(2) { full } else { Place::Taken }
+        })),
+        Effect::PutBack { .. } => Input::PutBack(result()),
         Effect::SendDeadLetter(_) => Input::LetterSent(result()),
         Effect::Record(_) | Effect::Finish(_) => return None,
     })
@@ -108,6 +124,7 @@ struct Tally {
     launches: u32,
     letters: u32,
     claims: u32,
+    put_back: u32,
     verdict: Option<Verdict>,
     last: Option<Effect>,
 }
@@ -126,6 +143,7 @@ impl Tally {
                 Effect::Launch(_) => self.launches += 1,
                 Effect::SendDeadLetter(_) => self.letters += 1,
                 Effect::PutMessage(..) | Effect::PutJob { .. } => self.claims += 1,
+                Effect::PutBack { .. } => self.put_back += 1,
                 Effect::Finish(verdict) => self.verdict = Some(verdict.clone()),
                 _ => {}
             }
@@ -134,7 +152,7 @@ impl Tally {
             }
         }
         assert_eq!(self.verdict.is_some(), routing.is_over());
-        assert!(self.launches <= 1 && self.letters <= 1);
+        assert!(self.launches <= 1 && self.letters <= 1 && self.put_back <= 1);
     }
 }
 
@@ -204,6 +222,7 @@ proptest! {
                 prop_assert_eq!((tally.letters, tally.launches, tally.claims), (1, 0, 0), "a refusal leaves no claim");
             }
             Verdict::Done => prop_assert!(tally.letters == 0),
+            Verdict::Deferred => prop_assert_eq!((tally.letters, tally.launches, tally.put_back), (0, 0, 1)),
             Verdict::Retry(_) => {}
         }
         prop_assert!(!ours_to_settle || receive_count >= 20 || is_late);

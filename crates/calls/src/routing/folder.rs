@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::settle::Follow;
+
 /// A task takes so long at most from RunTask's answer to its dial claim (Fargate's own start included).
 const START_TAKES: SignedDuration = SignedDuration::from_secs(60);
 
@@ -40,8 +42,8 @@ pub struct AttemptSeen {
     pub dial: bool,
     /// `outcome.json` exists; inside: whether another attempt may follow (retryable or deferred).
     pub outcome: Option<bool>,
-    /// `next.json` exists.
-    pub next: bool,
+    /// `next.json`.
+    pub next: Option<Follow>,
     /// `back/<message id>.json`: deliveries that were put back and are only to be acknowledged.
     pub put_back: Vec<String>,
 }
@@ -70,6 +72,11 @@ impl Folder {
         self.attempts.values().any(|attempt| attempt.put_back.iter().any(|id| id == message_id))
     }
 
+    /// How often this call was put back.
+    pub(super) fn times_put_back(&self) -> usize {
+        self.attempts.values().map(|attempt| attempt.put_back.len()).sum()
+    }
+
     /// The newest attempt there is.
     pub(super) fn last_attempt(&self) -> Option<u32> {
         self.attempts.keys().next_back().copied()
@@ -86,7 +93,11 @@ impl Folder {
     pub(super) fn stand(&self, attempt: u32) -> Stand {
         let nothing = AttemptSeen::default();
         let seen = self.attempts.get(&attempt).unwrap_or(&nothing);
-        if seen.next || seen.outcome.is_some() || seen.dial || (seen.job && seen.launched) {
+        if seen.next.is_some() || seen.outcome.is_some() || seen.dial || (seen.job && seen.launched) {
+            return Stand::OutOfOurHands;
+        }
+        // A person may have said that nothing follows, whatever the outcome allowed.
+        if self.attempts.range(..attempt).any(|(_, before)| before.next == Some(Follow::Nothing)) {
             return Stand::OutOfOurHands;
         }
         let outcome_of = |number| self.attempts.get(&number).and_then(|before| before.outcome);

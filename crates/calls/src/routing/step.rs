@@ -1,14 +1,17 @@
 //! The steps between the states.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::folder::{Folder, Stand, StoredMessage};
 use super::identity::Mark;
-use super::{Claim, DeadLetter, Effect, Input, Routing, Verdict};
-use crate::fact::Fact;
+use super::{Claim, DeadLetter, Effect, Input, Place, Routing, Verdict};
+use crate::fact::{Fact, NotNow};
+use crate::hours::Hours;
 use crate::outcome::{Ending, OutcomeKind, Reason};
 use crate::plan::{CallPlan, Leg, NoPlan, plan, shown_id};
 use crate::profile::Profiles;
+use crate::settle::LONGEST_DELAY;
 use crate::trigger::{Refusal, RefusalCode, TriggerCall};
 
 /// What is waited for.
@@ -22,6 +25,12 @@ pub(super) enum State {
     Opening { subject: Subject, plan: Box<CallPlan> },
     /// `message.json`.
     ClaimingMessage { plan: Box<CallPlan> },
+    /// A place among the calls of its country.
+    TakingPlace { plan: Box<CallPlan> },
+    /// The message that comes again later.
+    PuttingBack,
+    /// `back/`.
+    NotingBack,
     /// `job.json`.
     ClaimingJob,
     /// The task.
@@ -56,6 +65,10 @@ pub(super) struct Subject {
 
 /// How often a lost claim may lead back to the folder before it is left to the next delivery.
 const MAX_RELOADS: u8 = 3;
+/// A call that found no place comes again after this, then after twice as long each time.
+const ASK_AGAIN_AFTER: Duration = Duration::from_secs(14);
+/// However often it found none.
+const ASK_AGAIN_WITHIN: Duration = Duration::from_secs(5 * 60 - 1);
 
 impl Routing {
     pub(super) fn begin(&mut self) -> State {
@@ -83,7 +96,21 @@ impl Routing {
             (State::Opening { subject, .. }, Input::Stored(Err(detail))) => {
                 self.again(detail, subject.is_claimed())
             }
-            (State::ClaimingMessage { plan }, Input::Claimed(Claim::Ours)) => self.put_job(plan),
+            (State::ClaimingMessage { plan }, Input::Claimed(Claim::Ours)) => self.begin_now_or_later(plan),
+            (State::TakingPlace { plan }, Input::Place(Ok(Place::Taken))) => self.put_job(plan),
+            (State::TakingPlace { .. }, Input::Place(Ok(Place::NotNow { why, wait }))) => {
+                self.put_back(why, wait)
+            }
+            (State::TakingPlace { .. }, Input::Place(Err(detail)))
+            | (State::PuttingBack, Input::PutBack(Err(detail))) => self.again(detail, true),
+            (State::PuttingBack, Input::PutBack(Ok(()))) => {
+                let message_id = self.delivery.message_id.clone();
+                self.want(Effect::NoteBack { attempt: self.attempt(), message_id });
+                State::NotingBack
+            }
+            (State::NotingBack, Input::Stored(Ok(()))) => self.finish(Verdict::Deferred),
+            // The other message is on its way: this one may come again, but not end the call.
+            (State::NotingBack, Input::Stored(Err(detail))) => self.retry(detail),
             (State::ClaimingJob, Input::Claimed(Claim::Ours)) => {
                 self.record(Fact::AttemptClaimed { attempt: self.attempt().number });
                 self.launch()
@@ -115,6 +142,7 @@ impl Routing {
         if !self.identity.settle(folder, &self.delivery) {
             return self.load();
         }
+        self.times_put_back = folder.times_put_back();
         if folder.was_put_back(&self.delivery.message_id) {
             return self.nothing_to_do();
         }
@@ -217,8 +245,38 @@ impl Routing {
                 self.want(Effect::PutMessage(self.identity.key.clone(), message));
                 State::ClaimingMessage { plan }
             }
-            None => self.put_job(plan),
+            None => self.begin_now_or_later(plan),
         }
+    }
+
+    /// Within the call hours, and at the pace of its country. What the profile does not limit is not asked.
+    fn begin_now_or_later(&mut self, plan: Box<CallPlan>) -> State {
+        let profile = &plan.profile;
+        if let Hours::Shut { until } = Hours::of(profile, self.now) {
+            return self.put_back(NotNow::CallHours, until.duration_since(self.now).unsigned_abs());
+        }
+        let (at_once, per_second) = (profile.max_concurrent_calls, profile.calls_per_second);
+        if at_once.is_none() && per_second.is_none() {
+            return self.put_job(plan);
+        }
+        let country = profile.country.clone();
+        self.want(Effect::TakePlace { attempt: self.attempt(), country, at_once, per_second });
+        State::TakingPlace { plan }
+    }
+
+    fn put_back(&mut self, why: NotNow, wait: Duration) -> State {
+        // Where many wait, each asks ever more seldom; when the call hours begin is known.
+        let patience = match why {
+            NotNow::CallHours => Duration::ZERO,
+            NotNow::TooManyCalls | NotNow::TooManyPerSecond => {
+                let doublings = u32::try_from(self.times_put_back).unwrap_or(u32::MAX).min(10);
+                ASK_AGAIN_AFTER.saturating_mul(1 << doublings).min(ASK_AGAIN_WITHIN)
+            }
+        };
+        let delay = Duration::from_secs(wait.max(patience).as_secs().saturating_add(1)).min(LONGEST_DELAY);
+        self.record(Fact::Deferred { why, delay_seconds: delay.as_secs() });
+        self.want(Effect::PutBack { attempt: self.attempt(), delay });
+        State::PuttingBack
     }
 
     fn put_job(&mut self, plan: Box<CallPlan>) -> State {
@@ -362,6 +420,8 @@ impl Routing {
             Input::Launched(_) => "launched",
             Input::Stored(_) => "stored",
             Input::LetterSent(_) => "letter sent",
+            Input::Place(_) => "place",
+            Input::PutBack(_) => "put back",
         };
         self.record(Fact::Ignored { detail: format!("routing does not wait for this: {kind}") });
         state

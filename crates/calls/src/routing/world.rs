@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 
 use super::*;
 use crate::profile::CountryProfile;
+use crate::settle::Follow;
 
 pub(super) const NOON: &str = "2026-07-21T12:00:00Z";
 
@@ -76,6 +77,10 @@ pub(super) struct World {
     pub(super) facts: Vec<Fact>,
     pub(super) ending: Option<Ending>,
     pub(super) policy: Policy,
+    /// What is answered to who asks for a place; taken, if nothing.
+    pub(super) not_now: Option<Place>,
+    /// What was put back, and for how long.
+    pub(super) put_back: Vec<(AttemptId, Duration)>,
 }
 
 impl World {
@@ -142,6 +147,23 @@ impl World {
                 let there = self.folder.message.is_some();
                 self.claim("message", there, |world| world.folder.message = Some(message))
             }
+            Effect::TakePlace { .. } => {
+                assert!(
+                    self.folder.message.is_some() && self.open,
+                    "a place is taken by what is claimed and open"
+                );
+                Input::Place(self.broken("place").map(|()| self.not_now.unwrap_or(Place::Taken)))
+            }
+            Effect::PutBack { attempt, delay } => {
+                assert!(self.folder.message.is_some(), "nothing is put back before message.json exists");
+                Input::PutBack(self.broken("put back").map(|()| self.put_back.push((attempt, delay))))
+            }
+            Effect::NoteBack { attempt, message_id } => {
+                assert!(!self.put_back.is_empty(), "the note comes after the message");
+                Input::Stored(
+                    self.broken("note back").map(|()| self.attempt(&attempt).put_back.push(message_id)),
+                )
+            }
             Effect::PutJob { attempt, deadline, .. } => {
                 assert!(
                     self.folder.message.is_some() && self.open,
@@ -179,10 +201,12 @@ impl World {
             }
             Effect::PutNext(attempt) => {
                 assert!(!self.letters.is_empty(), "next.json is written after what it says was done");
-                Input::Stored(self.broken("next").map(|()| self.attempt(&attempt).next = true))
+                Input::Stored(
+                    self.broken("next").map(|()| self.attempt(&attempt).next = Some(Follow::DeadLetter)),
+                )
             }
             Effect::DeleteOpen(attempt) => {
-                assert!(self.attempt(&attempt).next, "open/ goes after next.json");
+                assert!(self.attempt(&attempt).next.is_some(), "open/ goes after next.json");
                 Input::Stored(self.broken("close").map(|()| self.open = false))
             }
             Effect::Record(_) | Effect::Finish(_) => unreachable!("handled by receive"),

@@ -2,13 +2,11 @@
 //! know are ignored, a `v` that it does not know is "try again later".
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::str::FromStr;
 
 use calls::ids::{CallKey, Nonce};
-use calls::outcome::Outcome;
 use calls::phone::MaskedNumber;
 use calls::plan::CallPlan;
+pub use calls::settle::{Decision, Follow};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -99,16 +97,6 @@ pub struct DialClaim {
     pub decision: Option<Decision>,
 }
 
-/// What a settler decided; whoever finds it half done carries it out again.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Decision {
-    /// The outcome to be written.
-    pub outcome: Outcome,
-    /// What follows.
-    pub next: Follow,
-}
-
 /// `next.json`: what followed an attempt, written after it was done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -119,71 +107,6 @@ pub struct Next {
     pub next: Follow,
     /// When.
     pub at: Timestamp,
-}
-
-/// What follows an attempt. On the wire `nothing`, `attempt 2`, `deferred`, `dead letter`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub enum Follow {
-    /// The call has ended.
-    Nothing,
-    /// A new attempt was asked for.
-    Attempt(u32),
-    /// The message was put back for the call hours.
-    Deferred,
-    /// The message went to the dead letters; the call has ended.
-    DeadLetter,
-}
-
-impl Follow {
-    /// Has the call ended with this?
-    pub fn ends_the_call(self) -> bool {
-        matches!(self, Self::Nothing | Self::DeadLetter)
-    }
-}
-
-impl fmt::Display for Follow {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Nothing => f.write_str("nothing"),
-            Self::Attempt(number) => write!(f, "attempt {number}"),
-            Self::Deferred => f.write_str("deferred"),
-            Self::DeadLetter => f.write_str("dead letter"),
-        }
-    }
-}
-
-/// A text that names nothing that could follow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("what follows is nothing, attempt <n>, deferred or dead letter")]
-pub struct BadFollow;
-
-impl FromStr for Follow {
-    type Err = BadFollow;
-    fn from_str(text: &str) -> Result<Self, BadFollow> {
-        match text {
-            "nothing" => Ok(Self::Nothing),
-            "deferred" => Ok(Self::Deferred),
-            "dead letter" => Ok(Self::DeadLetter),
-            other => {
-                let number = other.strip_prefix("attempt ").ok_or(BadFollow)?;
-                number.parse().map(Self::Attempt).map_err(|_| BadFollow)
-            }
-        }
-    }
-}
-
-impl TryFrom<String> for Follow {
-    type Error = BadFollow;
-    fn try_from(text: String) -> Result<Self, BadFollow> {
-        text.parse()
-    }
-}
-
-impl From<Follow> for String {
-    fn from(follow: Follow) -> Self {
-        follow.to_string()
-    }
 }
 
 /// `open/<key>-a<n>`: the attempt is not settled.
@@ -203,6 +126,16 @@ pub struct Back {
     /// [`V`].
     pub v: u32,
     /// When.
+    pub at: Timestamp,
+}
+
+/// `pace/<CC>/<key>-a<n>`: the attempt has a place among the calls of its country.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PlaceTaken {
+    /// [`V`].
+    pub v: u32,
+    /// Since when.
     pub at: Timestamp,
 }
 
@@ -232,25 +165,4 @@ pub struct ByDay {
     /// `metadata.customerId`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub customer_id: Option<String>,
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-
-    #[test]
-    fn what_follows_is_written_in_words() {
-        for (follow, text) in [
-            (Follow::Nothing, "\"nothing\""),
-            (Follow::Attempt(2), "\"attempt 2\""),
-            (Follow::Deferred, "\"deferred\""),
-            (Follow::DeadLetter, "\"dead letter\""),
-        ] {
-            assert_eq!(serde_json::to_string(&follow).unwrap(), text);
-            assert_eq!(serde_json::from_str::<Follow>(text).unwrap(), follow);
-        }
-        assert!("attempt".parse::<Follow>().is_err());
-        assert!("attempt x".parse::<Follow>().is_err());
-    }
 }

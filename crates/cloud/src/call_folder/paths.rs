@@ -17,6 +17,21 @@ pub fn open(attempt: &AttemptId) -> Path {
     open_folder().join(attempt.to_string())
 }
 
+/// `pace/`
+pub fn pace_folder() -> Path {
+    Path::from("pace")
+}
+
+/// `pace/<CC>/`
+pub fn pace_of(country: &str) -> Path {
+    pace_folder().join(country)
+}
+
+/// `pace/<CC>/<key>-a<n>`
+pub fn place(country: &str, attempt: &AttemptId) -> Path {
+    pace_of(country).join(attempt.to_string())
+}
+
 /// `calls/<key>/`
 pub fn call_folder(key: &CallKey) -> Path {
     Path::from("calls").join(key.as_str())

@@ -8,7 +8,7 @@ use calls::plan::{CallPlan, Leg};
 use calls::routing::{Claim, Effect, Input, StoredMessage};
 use jiff::Timestamp;
 
-use super::documents::{ByDay, Decision, DialClaim, Follow, Job, Launched, Message, Next, Open, V};
+use super::documents::{Back, ByDay, Decision, DialClaim, Follow, Job, Launched, Message, Next, Open, V};
 use super::{CallFolders, Claimed, StoreError, draw_nonce};
 
 /// What a router puts on what it writes.
@@ -48,6 +48,9 @@ impl CallFolders {
             Effect::TakeDial(attempt, ending) => {
                 let dial = no_dial(&attempt, &ending, at, signature);
                 Input::Claimed(claim(self.claim_dial(&attempt, &dial).await))
+            }
+            Effect::NoteBack { attempt, message_id } => {
+                Input::Stored(self.note_back(&attempt, &message_id, &Back { v: V, at }).await.map_err(text))
             }
             Effect::PutOutcome(attempt, ending) => {
                 let outcome = outcome(&attempt, &ending, at, signature);

@@ -75,7 +75,7 @@ impl From<&Standing> for Folder {
                 .outcome
                 .as_ref()
                 .map(|outcome| outcome.retryable || outcome.outcome == OutcomeKind::Deferred),
-            next: attempt.next.is_some(),
+            next: attempt.next.as_ref().map(|next| next.next),
             put_back: attempt.back.clone(),
         };
         let attempts = standing.attempts.iter().map(|attempt| (attempt.number, seen(attempt))).collect();
