@@ -18,8 +18,10 @@ pub enum Fact {
     MessageRefused { code: String, path: Option<String>, detail: String },
     /// The identity's folder was there already: another message of the same call.
     DuplicateMessage,
-    /// The same message was delivered again; it goes on where the folder stands.
-    DeliveredAgain,
+    /// A message was delivered again, or there is nothing left to do for it; it goes on where the folder stands.
+    DuplicateDelivery,
+    /// A message that was put back, or sent back, goes on with this attempt.
+    Continued { attempt: u32 },
     /// Identity and attempt are ours in the call folder.
     AttemptClaimed { attempt: u32 },
     /// A task was asked for and accepted.

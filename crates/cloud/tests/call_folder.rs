@@ -326,11 +326,11 @@ async fn facts_come_in_numbered_segments_of_their_writer() {
     assert!(!segment(3).exists(), "no empty segments");
 
     let mut other = FactsWriter::start(folders.clone(), attempt(), draw_nonce());
-    other.note(at() + Duration::from_millis(60), Fact::DeliveredAgain);
+    other.note(at() + Duration::from_millis(60), Fact::DuplicateDelivery);
     other.close(Duration::from_secs(5)).await.unwrap();
     let facts = folders.facts(&attempt()).await.unwrap();
     let facts: Vec<Fact> = facts.into_iter().map(|line| line.fact).collect();
-    assert_eq!(facts, [Fact::DialClaimed, Fact::DeliveredAgain, Fact::BridgeActive, Fact::MaxDuration]);
+    assert_eq!(facts, [Fact::DialClaimed, Fact::DuplicateDelivery, Fact::BridgeActive, Fact::MaxDuration]);
 }
 
 #[tokio::test(start_paused = true)]

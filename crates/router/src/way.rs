@@ -145,7 +145,8 @@ impl<'a> Way<'a> {
             matches!(
                 fact,
                 Fact::AttemptClaimed { .. }
-                    | Fact::DeliveredAgain
+                    | Fact::DuplicateDelivery
+                    | Fact::Continued { .. }
                     | Fact::DuplicateMessage
                     | Fact::Deferred { .. }
             )

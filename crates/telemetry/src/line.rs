@@ -28,7 +28,10 @@ pub fn line(fact: &Fact, words: bool) -> Line {
         Fact::DuplicateMessage => {
             (Level::WARN, "duplicate message", "this call was taken up before; not dialed".into())
         }
-        Fact::DeliveredAgain => (Level::INFO, "delivered again", "goes on where its folder stands".into()),
+        Fact::DuplicateDelivery => {
+            (Level::INFO, "duplicate delivery", "goes on where its folder stands".into())
+        }
+        Fact::Continued { attempt } => (Level::INFO, "continued", format!("with attempt {attempt}")),
         Fact::AttemptClaimed { attempt } => (Level::INFO, "attempt claimed", format!("number {attempt}")),
         Fact::TaskLaunched { task } => (Level::INFO, "task launched", task.clone()),
         Fact::ProfilesStale { age_seconds, detail } => (

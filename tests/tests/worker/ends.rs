@@ -91,7 +91,7 @@ fn killed_while_it_rings_nobody_is_called_twice() {
         cloud.worker_with(&[], &[]).await?;
         // It comes again, and is acknowledged: the dial claim is somebody's.
         cloud.queue_is_empty().await?;
-        ensure!(cloud.worker_log().contains("delivered again"), "{}", cloud.worker_log());
+        ensure!(cloud.worker_log().contains("duplicate delivery"), "{}", cloud.worker_log());
         let after = call.folder().await?;
         ensure!(after.dial == folder.dial && after.outcome.is_none(), "{after:#?}");
         call.rang_once().await?;

@@ -166,16 +166,16 @@ impl Routing {
             Stand::OutOfOurHands => self.nothing_to_do(),
             // Its task would find that it may not dial any more, and nobody would be told.
             Stand::ToBeLaunched if folder.is_too_late(attempt, self.now) => {
-                self.record(Fact::DeliveredAgain);
+                self.note_again(stored);
                 self.give_up("no task could be started before the job's deadline")
             }
             Stand::ToBeLaunched => {
-                self.record(Fact::DeliveredAgain);
+                self.note_again(stored);
                 self.launch()
             }
             Stand::ToBeClaimed => match TriggerCall::read(&stored.body) {
                 Ok(trigger) => {
-                    self.record(Fact::DeliveredAgain);
+                    self.note_again(stored);
                     self.load_profiles(Subject { trigger, to_claim: None }, false)
                 }
                 Err(unusable) => self
@@ -311,8 +311,18 @@ impl Routing {
         State::Planning { subject, fresh }
     }
 
+    /// It is one of ours on its way for the first time, or one that was here before.
+    fn note_again(&mut self, stored: &StoredMessage) {
+        let is_new = self.delivery.receive_count <= 1 && stored.message_id != self.delivery.message_id;
+        self.record(if is_new {
+            Fact::Continued { attempt: self.attempt().number }
+        } else {
+            Fact::DuplicateDelivery
+        });
+    }
+
     fn nothing_to_do(&mut self) -> State {
-        self.record(Fact::DeliveredAgain);
+        self.record(Fact::DuplicateDelivery);
         self.finish(Verdict::Done)
     }
 

@@ -121,7 +121,7 @@ fn delivered_again_after_it_was_launched_it_is_only_acknowledged() {
     world.receive(call("m-1"));
     assert_eq!(world.receive(call("m-1")), Verdict::Done);
     assert_eq!(world.launches, 1);
-    assert!(world.had(&Fact::DeliveredAgain) && !world.had(&Fact::DuplicateMessage));
+    assert!(world.had(&Fact::DuplicateDelivery) && !world.had(&Fact::DuplicateMessage));
 }
 
 #[test]
