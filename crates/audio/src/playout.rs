@@ -200,6 +200,25 @@ mod tests {
     }
 
     #[test]
+    fn what_a_stall_has_cost_is_won_back_at_the_next_pause() {
+        let mut playout = Playout::new(RATE, Duration::from_secs(30));
+        // The agent keeps pace, stalls for 300 ms, sends them all at once, and keeps pace again.
+        for arrived in [1; 50].into_iter().chain([0; 15]).chain([16]).chain([1; 50]) {
+            playout.push(&[7; FRAME].repeat(arrived));
+            next(&mut playout);
+        }
+        assert_eq!(playout.queued(), 15 * FRAME, "not a word of it is skipped");
+        // It has said what it had to say, and is silent for as long as people are between two sentences.
+        (0..15).for_each(|_| drop(next(&mut playout)));
+        playout.push(&[9; FRAME]);
+        assert_eq!(
+            next(&mut playout),
+            (vec![9; FRAME], FrameKind::Speech),
+            "what comes next is heard at once"
+        );
+    }
+
+    #[test]
     fn the_queue_grows_past_what_was_reserved_up_to_its_bound() {
         let mut playout = Playout::new(RATE, Duration::from_secs(30));
         assert_eq!(playout.push(&[5; 30 * 8000]), 0);

@@ -19,6 +19,7 @@ pub mod call;
 pub mod fact;
 pub mod hours;
 pub mod ids;
+pub mod meaning;
 pub mod outcome;
 pub mod phone;
 pub mod plan;

@@ -6,6 +6,8 @@ mod pacer;
 mod sockets;
 mod voice;
 
+use std::collections::HashSet;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use audio::SampleRate;
@@ -41,6 +43,12 @@ const QUIET_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Longer than any path's datagram.
 const LONGEST_DATAGRAM: usize = 2048;
+
+/// The server's addresses that are tried at most. It has a few; each new way through the network may bring others.
+const MOST_CANDIDATES: usize = 256;
+
+/// The same for TCP, where each is dialled.
+const MOST_TCP_CANDIDATES: usize = 8;
 
 /// What the session task asks for.
 pub(crate) enum Command {
@@ -101,6 +109,8 @@ pub(crate) struct Media {
     /// Whether ICE itself says that there is no way.
     ice_down: bool,
     last_received: Instant,
+    /// The server's UDP candidates.
+    udp_candidates: HashSet<SocketAddr>,
     /// The server's TCP candidates not tried yet, and when to try them.
     tcp_candidates: Vec<Candidate>,
     tcp_due: Option<Instant>,
@@ -122,6 +132,7 @@ impl Media {
             connected: false,
             ice_down: false,
             last_received: clock::now(),
+            udp_candidates: HashSet::new(),
             tcp_candidates: Vec::new(),
             tcp_due: None,
             tcp_connected: mpsc::unbounded_channel(),
@@ -250,6 +261,11 @@ impl Media {
         let Ok(candidate) = Candidate::from_sdp_string(text) else { return Ok(()) };
         match (candidate.proto(), candidate.tcptype()) {
             (str0m::net::Protocol::Udp, _) => {
+                let is_known = self.udp_candidates.contains(&candidate.addr());
+                if !is_known && self.udp_candidates.len() == MOST_CANDIDATES {
+                    return Ok(());
+                }
+                self.udp_candidates.insert(candidate.addr());
                 // No route, no pair: the other candidates remain.
                 if let Ok(Some(local)) = self.sockets.reach(candidate.addr()) {
                     if let Ok(local) = Candidate::host(local, "udp") {
@@ -261,7 +277,8 @@ impl Media {
                 self.tick_and_drain()
             }
             (str0m::net::Protocol::Tcp, Some(TcpType::Passive)) => {
-                if !self.tcp_candidates.iter().any(|known| known.addr() == candidate.addr()) {
+                let is_known = self.tcp_candidates.iter().any(|known| known.addr() == candidate.addr());
+                if !is_known && self.tcp_candidates.len() < MOST_TCP_CANDIDATES {
                     self.tcp_candidates.push(candidate);
                     self.tcp_due = self.tcp_due.or((!self.connected).then(|| clock::now() + TCP_DELAY));
                 }
@@ -371,3 +388,6 @@ impl Media {
         let _ = self.notices.send(notice);
     }
 }
+
+#[cfg(test)]
+mod bad_input;

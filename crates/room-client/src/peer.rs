@@ -14,6 +14,9 @@ use str0m::{Candidate, Input, Rtc, RtcError};
 /// a quarter second until the next one would be most of a join.
 const FIRST_STUN_RTO: Duration = Duration::from_millis(40);
 
+/// More sections than this are not opened, however many the server asks for: we listen to one participant.
+const MOST_SECTIONS: usize = 32;
+
 /// One Opus packet to send.
 pub(crate) struct AudioPacket {
     /// On the 48 kHz clock, not wrapped.
@@ -86,7 +89,7 @@ impl Peer {
     /// another offer to use one that has fallen idle. Returns the offer to send, or nothing while another
     /// is on its way: then [`accept_answer`](Self::accept_answer) returns it.
     pub(crate) fn open_sections(&mut self, count: u32) -> Option<String> {
-        self.wanted_sections += count.max(1);
+        self.wanted_sections = self.wanted_sections.saturating_add(count.max(1));
         self.offer()
     }
 
@@ -120,7 +123,9 @@ impl Peer {
         for mid in &idle {
             changes.set_direction(*mid, Direction::RecvOnly);
         }
-        for _ in idle.len()..wanted as usize {
+        let wanted = usize::try_from(wanted).unwrap_or(usize::MAX);
+        let more = wanted.saturating_sub(idle.len()).min(MOST_SECTIONS.saturating_sub(self.receiving.len()));
+        for _ in 0..more {
             self.receiving.push(changes.add_media(MediaKind::Audio, Direction::RecvOnly, None, None, None));
         }
         if std::mem::take(&mut self.wanted_ice_restart) {

@@ -9,6 +9,12 @@ use crate::event::{ParticipantKind, RoomEvent};
 /// The attribute in which livekit-sip keeps a call's state.
 const CALL_STATUS: &str = "sip.callStatus";
 
+/// More participants than this are not known here: a server that names more is broken, or this is no call's room.
+const MOST_KNOWN: usize = 1000;
+
+/// Identities, ids and states that are longer are not believed. LiveKit's own identities have 256 bytes at most.
+const LONGEST_NAME: usize = 1024;
+
 /// All participants but ourselves, as the server last described them.
 pub(crate) struct Roster {
     own_identity: String,
@@ -19,8 +25,8 @@ struct Participant {
     sid: String,
     version: u32,
     call_status: Option<String>,
-    /// Track ids of its audio, in the server's order.
-    audio: Vec<String>,
+    /// The track id of its first audio, in the server's order.
+    audio: Option<String>,
 }
 
 impl Roster {
@@ -31,7 +37,7 @@ impl Roster {
     /// Takes in a batch of descriptions, appends what they mean to `news`.
     pub(crate) fn update(&mut self, infos: Vec<ParticipantInfo>, news: &mut Vec<RoomEvent>) {
         for info in infos {
-            if info.identity == self.own_identity {
+            if info.identity == self.own_identity || !self.has_room_for(&info) {
                 continue;
             }
             if info.state == participant_info::State::Disconnected as i32 {
@@ -61,7 +67,12 @@ impl Roster {
 
     /// The track to hear `identity` by: its first audio track.
     pub(crate) fn audio_track(&self, identity: &str) -> Option<&str> {
-        self.known.get(identity)?.audio.first().map(String::as_str)
+        self.known.get(identity)?.audio.as_deref()
+    }
+
+    fn has_room_for(&self, info: &ParticipantInfo) -> bool {
+        let is_short = info.identity.len() <= LONGEST_NAME && info.sid.len() <= LONGEST_NAME;
+        is_short && (self.known.len() < MOST_KNOWN || self.known.contains_key(&info.identity))
     }
 
     fn left(&mut self, info: &ParticipantInfo, news: &mut Vec<RoomEvent>) {
@@ -80,7 +91,8 @@ impl Roster {
         if before.is_some_and(|known| info.version < known.version) {
             return;
         }
-        let call_status = info.attributes.get(CALL_STATUS).cloned();
+        let call_status =
+            info.attributes.get(CALL_STATUS).filter(|status| status.len() <= LONGEST_NAME).cloned();
         let changed =
             call_status.is_some() && before.and_then(|b| b.call_status.as_ref()) != call_status.as_ref();
         if before.is_none() {
@@ -93,8 +105,8 @@ impl Roster {
         if let (true, Some(status)) = (changed, &call_status) {
             news.push(RoomEvent::CallStatus { identity: info.identity.clone(), status: status.clone() });
         }
-        let audio = info.tracks.iter().filter(|t| t.r#type == TrackType::Audio as i32);
-        let audio = audio.map(|t| t.sid.clone()).collect();
+        let mut audio = info.tracks.iter().filter(|t| t.r#type == TrackType::Audio as i32);
+        let audio = audio.find(|t| t.sid.len() <= LONGEST_NAME).map(|t| t.sid.clone());
         self.known
             .insert(info.identity, Participant { sid: info.sid, version: info.version, call_status, audio });
     }

@@ -1,6 +1,7 @@
 //! LiveKit's own signalling client, wrapped: the only module that knows the `livekit-signaling` crate,
 //! which calls itself internal and may change with any release.
 
+mod frame;
 mod websocket;
 
 use std::sync::Arc;
@@ -108,6 +109,12 @@ impl Signal {
 }
 
 impl Incomings {
+    /// Nothing ever comes.
+    #[cfg(test)]
+    pub(crate) fn none() -> Self {
+        Self { events: mpsc::unbounded_channel().1 }
+    }
+
     /// The next message or loss; pends forever once the client is gone. Cancel safe.
     pub(crate) async fn next(&mut self) -> Incoming {
         match self.events.recv().await {

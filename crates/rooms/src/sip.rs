@@ -143,7 +143,7 @@ fn never_left(error: TwirpError, in_time: bool) -> TwirpError {
 
 /// What an error means. Texts of servers and trunks like to repeat whom they were asked to call; here, where
 /// they come in, they are masked.
-fn dial_failure(error: TwirpError) -> DialFailure {
+pub(crate) fn dial_failure(error: TwirpError) -> DialFailure {
     let masked = |text: &str| MaskedText::of(text).into();
     match error {
         TwirpError::NotSent(detail) => {

@@ -21,6 +21,9 @@ use crate::last_look::TooLate;
 /// The longest reply that is read. The longest we expect is a list of the participants of one call.
 const MAX_REPLY_BYTES: usize = 1 << 20;
 
+/// The longest word or sentence of an error that is kept, in characters: it goes into outcomes and logs.
+const LONGEST_SENTENCE: usize = 1000;
+
 /// Why a request has no result.
 #[derive(Debug)]
 pub(crate) enum TwirpError {
@@ -44,6 +47,18 @@ pub(crate) struct Refusal {
     pub(crate) msg: String,
     #[serde(default)]
     pub(crate) meta: HashMap<String, String>,
+}
+
+impl Refusal {
+    /// As much of it as is of use, whoever wrote it: bounded texts, each in one line.
+    fn in_short(mut self) -> Self {
+        self.meta.retain(|name, _| name.starts_with("sip_status"));
+        for text in [&mut self.code, &mut self.msg].into_iter().chain(self.meta.values_mut()) {
+            *text =
+                text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(LONGEST_SENTENCE).collect();
+        }
+        self
+    }
 }
 
 impl Livekit {
@@ -94,7 +109,7 @@ async fn read_reply(mut response: reqwest::Response) -> Result<Vec<u8>, TwirpErr
 /// between and proves nothing, but for 401: that one is LiveKit's door keeper, whose text repeats the
 /// whole token and is therefore shown to nobody.
 fn refusal(status: StatusCode, body: &[u8]) -> TwirpError {
-    match serde_json::from_slice::<Refusal>(body) {
+    match serde_json::from_slice(body).map(Refusal::in_short) {
         // With a SIP status in it, it was the trunk that wanted credentials.
         Ok(refusal) if refusal.code == "unauthenticated" && !refusal.meta.contains_key("sip_status_code") => {
             TwirpError::Unauthorized
@@ -132,3 +147,6 @@ pub(crate) fn in_one_line(error: &(dyn Error + 'static)) -> String {
 fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(error.source(), |cause: &&'a (dyn Error + 'static)| (*cause).source())
 }
+
+#[cfg(test)]
+mod bad_input;

@@ -62,6 +62,25 @@ pub async fn somebody_who_is_busy_is_not_called_again(cloud: &Cloud) -> Result<(
     call.rang_once().await
 }
 
+/// Answers of the network that are final, though they are no person's: the message comes again and again, one INVITE.
+pub async fn what_the_network_refused_is_not_called_again(cloud: &Cloud) -> Result<()> {
+    for (code, text) in [
+        (403, "Forbidden"),
+        (488, "Not Acceptable Here"),
+        (503, "Service Unavailable"),
+        (604, "Does Not Exist"),
+    ] {
+        let call = cloud.call_to(person::rejecting(code, text)).await?.send().await?;
+        let outcome = call.outcome().await?;
+        ensure!(outcome.sip_status == Some(code) && !outcome.retryable, "{outcome:#?}");
+        cloud.send(&call.body).await?;
+        cloud.send(&call.body).await?;
+        cloud.queue_is_empty().await?;
+        call.rang_once().await.with_context(|| format!("after {code}"))?;
+    }
+    Ok(())
+}
+
 /// Two messages of one identity.
 pub async fn the_same_message_twice_is_one_call(cloud: &Cloud) -> Result<()> {
     let call = cloud.call_to(person::busy()).await?.send().await?;

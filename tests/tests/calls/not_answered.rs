@@ -50,6 +50,16 @@ fn sip_488_has_no_word_of_its_own() {
 }
 
 #[test]
+fn sip_503_is_the_trunks_error() {
+    fails_with(503, "Service Unavailable", "trunk-error");
+}
+
+#[test]
+fn sip_604_is_an_invalid_number() {
+    comes_to(604, "Does Not Exist Anywhere", "invalid-number");
+}
+
+#[test]
 fn sip_500_is_the_trunks_error_and_what_rang_is_not_tried_again() {
     story(async |scene| {
         let trunk_fails = person::rejecting(500, "Server Internal Error");

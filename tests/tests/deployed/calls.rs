@@ -14,6 +14,11 @@ fn somebody_who_is_busy_is_not_called_again() {
 }
 
 #[test]
+fn what_the_network_refused_is_not_called_again() {
+    in_the_cloud(calls::what_the_network_refused_is_not_called_again);
+}
+
+#[test]
 fn the_same_message_twice_is_one_call() {
     in_the_cloud(calls::the_same_message_twice_is_one_call);
 }

@@ -1,6 +1,6 @@
 //! `bridge-task outbound`.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use calls::outcome::{EndReason, OutcomeKind};
 use serde_json::{Value, json};
 use sim::stack::{CALLER_ID, Recording};
@@ -66,6 +66,8 @@ async fn calls(scene: &Scene, desk: &Desk, to: &str, more: &[&str]) -> Result<()
     let heard = seconds_of(&phone.recording(&leg.id).await?.heard, Recording::RATE, agent::TONE_HZ);
     ensure!((heard - 1.0).abs() < 0.15, "the callee hears {heard:.2} s of the agent's second");
     let (agent, ..) = desk.agent()?;
+    let joined_ms = agent.joined.context("the agent never came")?.as_millisecond();
+    ensure!(Some(joined_ms) >= leg.answered_at_ms, "the agent was there before the callee: {leg:#?}");
     let prompt = agent.request["systemPrompt"].as_str().unwrap_or_default();
     ensure!(prompt.starts_with("You are the clinic. Remind Ana of the appointment."), "{prompt}");
     let greeting = agent.request.pointer("/firstSpeakerSettings/user/fallback/text").and_then(Value::as_str);

@@ -24,6 +24,11 @@ fn somebody_who_is_busy_is_not_called_again() {
 }
 
 #[test]
+fn what_the_network_refused_is_not_called_again() {
+    at_the_worker(calls::what_the_network_refused_is_not_called_again);
+}
+
+#[test]
 fn the_same_message_twice_is_one_call() {
     at_the_worker(calls::the_same_message_twice_is_one_call);
 }

@@ -13,10 +13,17 @@ use tokio::net::TcpStream;
 use tokio::sync::Mutex;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue};
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
+use super::frame::{Verdict, judge};
+
 type Stream = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+/// The largest message that is read; nothing of it is kept meanwhile. Unpacked it can be some hundred times as
+/// large. Hundreds of participants fit in.
+const LARGEST_MESSAGE: usize = 512 << 10;
 
 /// Makes this the process's transport for LiveKit signalling. The first registration stands.
 pub(super) fn register() {
@@ -45,7 +52,10 @@ impl WsClient for Client {
             value.set_sensitive(true);
             request.headers_mut().insert(name, value);
         }
-        let connecting = tokio_tungstenite::connect_async_with_config(request, None, true);
+        let config = WebSocketConfig::default()
+            .max_message_size(Some(LARGEST_MESSAGE))
+            .max_frame_size(Some(LARGEST_MESSAGE));
+        let connecting = tokio_tungstenite::connect_async_with_config(request, Some(config), true);
         let (stream, _response) = tokio::time::timeout(Duration::from_millis(timeout_ms), connecting)
             .await
             .map_err(|_| TransportError::Timeout)?
@@ -72,7 +82,11 @@ impl WsConnection for Connection {
         let mut reader = self.reader.lock().await;
         loop {
             match reader.next().await {
-                Some(Ok(Message::Binary(frame))) => return Ok(Some(frame.into())),
+                Some(Ok(Message::Binary(frame))) => match judge(&frame) {
+                    Verdict::Good => return Ok(Some(frame.into())),
+                    Verdict::Useless(why) => tracing::debug!(why, "a message of the server's is passed over"),
+                    Verdict::Harmful(why) => return Err(TransportError::Other(why.to_owned())),
+                },
                 Some(Ok(Message::Close(_))) | None => return Ok(None),
                 // Pings are answered inside; LiveKit sends no text.
                 Some(Ok(_)) => {}
