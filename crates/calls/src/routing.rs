@@ -18,6 +18,7 @@
 //! At any time at most one effect waits for its answer.
 
 mod folder;
+mod giving_up;
 mod identity;
 mod step;
 

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::folder::{Folder, Stand, StoredMessage};
+use super::giving_up::GivingUp;
 use super::identity::Mark;
 use super::{Claim, DeadLetter, Effect, Input, Place, Routing, Verdict};
 use crate::fact::{Fact, NotNow};
 use crate::hours::Hours;
-use crate::outcome::{Ending, OutcomeKind, Reason};
 use crate::plan::{CallPlan, Leg, NoPlan, plan, shown_id};
 use crate::profile::Profiles;
 use crate::settle::LONGEST_DELAY;
@@ -43,16 +43,6 @@ pub(super) enum State {
     GivingUp(GivingUp, Refusal),
     /// Nothing.
     Over,
-}
-
-/// How far giving up has come. A claimed call is settled in this order; one that never was, is only a letter.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum GivingUp {
-    Dial,
-    Outcome,
-    Letter,
-    Next,
-    Open,
 }
 
 /// What is to be planned.
@@ -321,7 +311,7 @@ impl Routing {
         });
     }
 
-    fn nothing_to_do(&mut self) -> State {
+    pub(super) fn nothing_to_do(&mut self) -> State {
         self.record(Fact::DuplicateDelivery);
         self.finish(Verdict::Done)
     }
@@ -331,7 +321,7 @@ impl Routing {
         State::Refusing(refusal)
     }
 
-    fn refused(&mut self, refusal: &Refusal) -> State {
+    pub(super) fn refused(&mut self, refusal: &Refusal) -> State {
         self.record(Fact::MessageRefused {
             code: refusal.code.as_str().to_owned(),
             path: refusal.path.clone(),
@@ -340,7 +330,7 @@ impl Routing {
         self.finish(Verdict::Refused(refusal.code))
     }
 
-    fn send_letter(&mut self, refusal: &Refusal, attempt: u32) {
+    pub(super) fn send_letter(&mut self, refusal: &Refusal, attempt: u32) {
         let (call_id, tracking, has_metadata) = match &self.read {
             Ok(trigger) => (trigger.call_id.as_ref(), &trigger.tracking, true),
             Err(unusable) => (unusable.call_id.as_ref(), &unusable.tracking, unusable.has_metadata),
@@ -368,51 +358,7 @@ impl Routing {
         self.refuse(refusal)
     }
 
-    /// Ends a claimed attempt that no task has: the dial claim is taken first, so that none ever will.
-    fn give_up(&mut self, detail: &str) -> State {
-        let refusal = self.exhausted(detail);
-        self.want(Effect::TakeDial(self.attempt(), Box::new(given_up(&refusal))));
-        State::GivingUp(GivingUp::Dial, refusal)
-    }
-
-    fn exhausted(&self, detail: &str) -> Refusal {
-        let detail = format!("given up at delivery {}: {detail}", self.delivery.receive_count);
-        Refusal::new(RefusalCode::ReceivesExhausted, detail, None)
-    }
-
-    /// Claim with the decision, outcome, letter, `next.json`, `open/`: in this order each step can be
-    /// repeated by the settler, who finds the decision in `dial.json`.
-    fn give_up_further(&mut self, step: GivingUp, refusal: Refusal, input: Input) -> State {
-        let attempt = self.attempt();
-        let next = match (step, input) {
-            // A task or a settler was faster: theirs to end.
-            (GivingUp::Dial, Input::Claimed(Claim::Theirs)) => return self.nothing_to_do(),
-            (GivingUp::Dial, Input::Claimed(Claim::Ours)) => {
-                self.want(Effect::PutOutcome(attempt, Box::new(given_up(&refusal))));
-                GivingUp::Outcome
-            }
-            (GivingUp::Outcome, Input::Claimed(Claim::Ours | Claim::Theirs)) => {
-                self.send_letter(&refusal, attempt.number.saturating_add(1));
-                GivingUp::Letter
-            }
-            (GivingUp::Letter, Input::LetterSent(Ok(()))) => {
-                self.want(Effect::PutNext(attempt));
-                GivingUp::Next
-            }
-            (GivingUp::Next, Input::Stored(Ok(()))) => {
-                self.want(Effect::DeleteOpen(attempt));
-                GivingUp::Open
-            }
-            (GivingUp::Open, Input::Stored(Ok(()))) => return self.refused(&refusal),
-            (GivingUp::Dial | GivingUp::Outcome, Input::Claimed(Claim::Failed(detail)))
-            | (GivingUp::Letter, Input::LetterSent(Err(detail)))
-            | (GivingUp::Next | GivingUp::Open, Input::Stored(Err(detail))) => return self.retry(detail),
-            (step, input) => return self.ignore(State::GivingUp(step, refusal), &input),
-        };
-        State::GivingUp(next, refusal)
-    }
-
-    fn retry(&mut self, detail: String) -> State {
+    pub(super) fn retry(&mut self, detail: String) -> State {
         self.record(Fact::TryAgain { detail: detail.clone() });
         self.finish(Verdict::Retry(detail))
     }
@@ -422,7 +368,7 @@ impl Routing {
         State::Over
     }
 
-    fn ignore(&mut self, state: State, input: &Input) -> State {
+    pub(super) fn ignore(&mut self, state: State, input: &Input) -> State {
         let kind = match input {
             Input::Folder(_) => "folder",
             Input::Profiles(_) => "profiles",
@@ -437,7 +383,7 @@ impl Routing {
         state
     }
 
-    fn want(&mut self, effect: Effect) {
+    pub(super) fn want(&mut self, effect: Effect) {
         self.effects.push_back(effect);
     }
 
@@ -450,21 +396,5 @@ impl Subject {
     /// `message.json` exists: this can no longer be refused.
     const fn is_claimed(&self) -> bool {
         self.to_claim.is_none()
-    }
-}
-
-/// No INVITE left, so a person who sends the dead letter again may have a new attempt.
-fn given_up(refusal: &Refusal) -> Ending {
-    Ending {
-        outcome: OutcomeKind::Failed,
-        reason: Some(Reason::Refused),
-        end_reason: None,
-        sip_status: None,
-        detail: Some(format!("{}: {}", refusal.code, refusal.detail)),
-        retryable: true,
-        answer_delay_seconds: None,
-        first_agent_audio_seconds: None,
-        duration_seconds: None,
-        barge_ins: 0,
     }
 }

@@ -135,7 +135,8 @@ impl Settling {
     fn never_dialed(&mut self, seen: &AttemptSeen, job: &JobSeen, counted: u32) -> State {
         let is_gone = matches!(self.cause, Cause::Stopped { .. });
         let is_late = self.now > job.deadline;
-        if !is_gone && !(seen.launched && is_late) {
+        let is_lost = seen.launched && is_late;
+        if !is_gone && !is_lost {
             return self.in_the_queue(seen.open.unwrap_or(job.made_at).max(job.deadline));
         }
         self.note_stop();
