@@ -150,6 +150,9 @@ pub const FORSAKEN_AFTER: Duration = Duration::from_secs(60 * 60);
 /// An attempt whose message is still in the queue is not reported as stuck before this: queues keep a message for
 /// four days.
 pub const STUCK_AFTER: Duration = Duration::from_secs(5 * 24 * 60 * 60);
+/// Verifiers of tokens allow a minute after `inviteBy`, and the dial itself takes a moment: so long after it a leg may
+/// still come up, and make its room anew.
+pub const DIAL_MAY_LEAVE: Duration = Duration::from_secs(90);
 /// So long after its deadline nothing is left of a call that could be hung up or ended.
 pub const TIDY_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -210,6 +213,8 @@ pub enum Effect {
 pub enum Settled {
     /// Nothing of the attempt is left over; this followed. `None`: there never was one.
     Done(Option<Follow>),
+    /// The line is closed and upstream told, but a dial may still be on its way: to be looked at again after this.
+    Again(Duration),
     /// It is not this cause that settles it: its task may live, or its message is still in the queue.
     NotYet,
     /// Its message is nowhere any more, and a person has to look.

@@ -8,6 +8,7 @@ use crate::trigger::{Refusal, RefusalCode};
 /// How far giving up has come. A claimed call is settled in this order; one that never was, is only a letter.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum GivingUp {
+    Mark,
     Dial,
     Outcome,
     Letter,
@@ -19,8 +20,9 @@ impl Routing {
     /// Ends a claimed attempt that no task has: the dial claim is taken first, so that none ever will.
     pub(super) fn give_up(&mut self, detail: &str) -> State {
         let refusal = self.exhausted(detail);
-        self.want(Effect::TakeDial(self.attempt(), Box::new(given_up(&refusal))));
-        State::GivingUp(GivingUp::Dial, refusal)
+        // What is left half done is found by its mark.
+        self.want(Effect::PutOpen(self.attempt()));
+        State::GivingUp(GivingUp::Mark, refusal)
     }
 
     pub(super) fn exhausted(&self, detail: &str) -> Refusal {
@@ -33,6 +35,10 @@ impl Routing {
     pub(super) fn give_up_further(&mut self, step: GivingUp, refusal: Refusal, input: Input) -> State {
         let attempt = self.attempt();
         let next = match (step, input) {
+            (GivingUp::Mark, Input::Stored(Ok(()))) => {
+                self.want(Effect::TakeDial(attempt, Box::new(given_up(&refusal))));
+                GivingUp::Dial
+            }
             // A task or a settler was faster: theirs to end.
             (GivingUp::Dial, Input::Claimed(Claim::Theirs)) => return self.nothing_to_do(),
             (GivingUp::Dial, Input::Claimed(Claim::Ours)) => {
@@ -54,7 +60,9 @@ impl Routing {
             (GivingUp::Open, Input::Stored(Ok(()))) => return self.refused(&refusal),
             (GivingUp::Dial | GivingUp::Outcome, Input::Claimed(Claim::Failed(detail)))
             | (GivingUp::Letter, Input::LetterSent(Err(detail)))
-            | (GivingUp::Next | GivingUp::Open, Input::Stored(Err(detail))) => return self.retry(detail),
+            | (GivingUp::Mark | GivingUp::Next | GivingUp::Open, Input::Stored(Err(detail))) => {
+                return self.retry(detail);
+            }
             (step, input) => return self.ignore(State::GivingUp(step, refusal), &input),
         };
         State::GivingUp(next, refusal)

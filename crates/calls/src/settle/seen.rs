@@ -51,6 +51,8 @@ pub struct DialSeen {
     pub room: Option<String>,
     /// The agent's call to be ended.
     pub agent_call_id: Option<String>,
+    /// After this its dial may not leave any more.
+    pub invite_by: Timestamp,
     /// From then on anyone may settle the attempt.
     pub deadline: Timestamp,
     /// The task took it only to say why it never dialed.

@@ -6,8 +6,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::seen::{AttemptSeen, DialSeen, Folder, JobSeen};
 use super::{
-    Cause, Decision, Effect, FORSAKEN_AFTER, Follow, Input, LONGEST_DELAY, STUCK_AFTER, Settled, Settling,
-    TIDY_FOR,
+    Cause, DIAL_MAY_LEAVE, Decision, Effect, FORSAKEN_AFTER, Follow, Input, LONGEST_DELAY, STUCK_AFTER,
+    Settled, Settling, TIDY_FOR,
 };
 use crate::fact::Fact;
 use crate::ids::AttemptId;
@@ -45,6 +45,14 @@ pub(super) struct Plan {
     counted: u32,
     /// What is left of it, the last one first.
     leftovers: Vec<Effect>,
+    /// Until then its phone may still ring, in a room that has to be deleted once more.
+    ring_until: Option<Timestamp>,
+}
+
+impl Plan {
+    fn of(outcome: Outcome, next: Follow, counted: u32) -> Self {
+        Self { outcome: Box::new(outcome), next, counted, leftovers: Vec::new(), ring_until: None }
+    }
 }
 
 /// How often a lost claim may lead back to the folder before it is left to the next time.
@@ -102,7 +110,7 @@ impl Settling {
         match (&seen.dial, &seen.job) {
             (Some(DialSeen { decision: Some(decision), .. }), _) => {
                 let Decision { outcome, next } = decision.clone();
-                self.write_outcome(Plan { outcome: Box::new(outcome), next, counted, leftovers: Vec::new() })
+                self.write_outcome(Plan::of(outcome, next, counted))
             }
             (Some(dial), job) => self.of_a_task(dial, job.as_ref(), counted),
             (None, Some(job)) => self.never_dialed(seen, job, counted),
@@ -128,7 +136,8 @@ impl Settling {
         let outcome = self.outcome(ending, job);
         let next = self.follows(&outcome, counted);
         // Written before anything is done about it: whoever comes second tells nobody.
-        self.write_outcome(Plan { outcome: Box::new(outcome), next, counted, leftovers: self.left_of(dial) })
+        let plan = Plan::of(outcome, next, counted);
+        self.write_outcome(self.with_leftovers(plan, dial))
     }
 
     /// Claimed, and nobody has taken the dial claim. Will its task ever?
@@ -142,11 +151,11 @@ impl Settling {
         self.note_stop();
         let detail = self.why_gone("never dialed");
         let ending = Ending { reason: Some(Reason::BridgeError), retryable: true, ..failed(detail) };
-        let outcome = Box::new(self.outcome(ending, Some(job)));
+        let outcome = self.outcome(ending, Some(job));
         let next = self.follows(&outcome, counted);
-        let decision = Decision { outcome: (*outcome).clone(), next };
+        let decision = Decision { outcome: outcome.clone(), next };
         self.want(Effect::TakeDial(self.attempt.clone(), Box::new(decision)));
-        State::TakingDial(Plan { outcome, next, counted, leftovers: Vec::new() })
+        State::TakingDial(Plan::of(outcome, next, counted))
     }
 
     /// Not claimed: its message is in the queue, or never came as far as `message.json`.
@@ -181,11 +190,10 @@ impl Settling {
             return self.finish(Settled::NotYet);
         }
         let next = decision.map_or_else(|| self.follows(&outcome, counted), |decision| decision.next);
-        let mut leftovers = Vec::new();
-        if outcome.outcome == OutcomeKind::Unknown {
-            leftovers = dial.map(|dial| self.left_of(dial)).unwrap_or_default();
+        let mut plan = Plan::of(outcome, next, counted);
+        if let (OutcomeKind::Unknown, Some(dial)) = (plan.outcome.outcome, dial) {
+            plan = self.with_leftovers(plan, dial);
         }
-        let plan = Plan { outcome: Box::new(outcome), next, counted, leftovers };
         if is_a_settlers { self.tell(plan) } else { self.tidy(plan) }
     }
 
@@ -205,13 +213,17 @@ impl Settling {
     }
 
     /// What a task that is gone left behind: the line first.
-    fn left_of(&self, dial: &DialSeen) -> Vec<Effect> {
+    fn with_leftovers(&self, plan: Plan, dial: &DialSeen) -> Plan {
         if self.is_past(dial.deadline, TIDY_FOR) {
-            return Vec::new();
+            return plan;
         }
         let agent = dial.agent_call_id.clone().map(|id| Effect::EndAgent(self.attempt.clone(), id));
         let room = dial.room.clone().map(|room| Effect::DeleteRoom(self.attempt.clone(), room));
-        agent.into_iter().chain(room).collect()
+        let leftovers = agent.into_iter().chain(room).collect();
+        let may_ring = plan.outcome.outcome == OutcomeKind::Unknown;
+        let ring_until =
+            dial.invite_by.saturating_add(SignedDuration::try_from(DIAL_MAY_LEAVE).unwrap_or_default());
+        Plan { leftovers, ring_until: ring_until.ok().filter(|_| may_ring), ..plan }
     }
 
     /// One after the other, then what follows.
@@ -226,6 +238,11 @@ impl Settling {
     }
 
     fn follow(&mut self, plan: Plan) -> State {
+        if let Some(wait) =
+            plan.ring_until.map(|until| until.duration_since(self.now)).filter(|wait| wait.is_positive())
+        {
+            return self.finish(Settled::Again(wait.unsigned_abs()));
+        }
         let following = AttemptId::new(self.attempt.key.clone(), self.attempt.number.saturating_add(1));
         match plan.next {
             Follow::Nothing => return self.note_next(plan.next),

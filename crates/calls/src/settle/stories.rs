@@ -28,6 +28,7 @@ pub(super) fn dial(task: &str) -> DialSeen {
         task: task.to_owned(),
         room: Some("call-1".to_owned()),
         agent_call_id: Some("agent-1".to_owned()),
+        invite_by: at("2026-07-21T12:00:30Z"),
         deadline: at("2026-07-21T12:20:00Z"),
         failed_before_dial: None,
         decision: None,
@@ -219,6 +220,18 @@ fn nobody_knows_whether_it_rang_so_that_is_written_before_anything_is_done() {
     let outcome = world.folder.attempts[&1].outcome.clone().unwrap();
     assert_eq!((outcome.outcome, outcome.reason.as_deref()), (OutcomeKind::Unknown, Some("unknown")));
     assert!(!outcome.retryable && world.sent.is_empty());
+}
+
+#[test]
+fn a_dial_that_may_still_be_on_its_way_is_hung_up_once_more_before_the_attempt_is_closed() {
+    let held = AttemptSeen { job: job(), launched: true, dial: Some(dial(TASK)), ..AttemptSeen::default() };
+    let mut world = World::of(held);
+    let again = Settled::Again(Duration::from_secs(60));
+    assert_eq!(world.settle(1, stopped(), "2026-07-21T12:01:00Z"), again);
+    assert_eq!(world.done, ["outcome", "room", "agent", "tell"]);
+    world.done.clear();
+    assert_eq!(world.settle(1, stopped(), "2026-07-21T12:02:00Z"), Settled::Done(Some(Follow::Nothing)));
+    assert_eq!(world.done, ["room", "agent", "tell", "next", "close"]);
 }
 
 #[test]
