@@ -29,6 +29,9 @@ const CONNECT_CAP: Duration = Duration::from_secs(5);
 /// The largest message taken from the agent: minutes of sound.
 const LARGEST_MESSAGE: usize = 64 << 20;
 
+/// Texts that may wait to be said to the agent: who asks for more has ceased to listen.
+const TEXTS: usize = 16;
+
 /// How long of that the connection made before the answer gets: it may have died without anybody noticing, and
 /// then there must be time for a new one. Not less: a vendor that is only slow would be joined twice.
 const WARM_CAP: Duration = Duration::from_secs(3);
@@ -67,6 +70,15 @@ pub struct Sound {
     pub callee_ms: Arc<AtomicU64>,
     /// The agent's voice, queued.
     pub to_callee: AudioOut,
+    /// What is said to the agent besides, in its own protocol.
+    pub texts: (mpsc::Sender<String>, mpsc::Receiver<String>),
+}
+
+impl Sound {
+    /// The two ways of a call's sound, with nothing said yet.
+    pub fn new(from_callee: AudioIn, callee_ms: Arc<AtomicU64>, to_callee: AudioOut) -> Self {
+        Self { from_callee, callee_ms, to_callee, texts: mpsc::channel(TEXTS) }
+    }
 }
 
 /// Has the vendor create its call.
@@ -152,11 +164,12 @@ fn let_sound_flow(
 ) -> Socket {
     let (sink, stream) = socket.split();
     let (over, is_over) = oneshot::channel();
-    tokio::spawn(reader::Reader::new(agent, sound.to_callee, news.clone()).run(stream));
+    let (answers, texts) = sound.texts;
+    tokio::spawn(reader::Reader::new(agent, sound.to_callee, answers, news.clone()).run(stream));
     let broken = AgentEvent::Closed { clean: false, detail: "our writer to its socket broke".to_owned() };
     let last_word = LastWord::new(news, Input::Agent(broken));
     let writer = tokio::spawn(async move {
-        writer::run(sound.from_callee, sound.callee_ms, is_over, sink).await;
+        writer::run(sound.from_callee, sound.callee_ms, texts, is_over, sink).await;
         last_word.withdraw();
     });
     Socket { over, writer }

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
+use calls::call::Limits;
 use calls::ids::{AttemptId, Nonce, callee_identity, room_name};
 use calls::plan::{CallPlan, Leg};
 use cloud::call_folder::{CallFolders, StoreError, documents, draw_nonce};
@@ -42,14 +43,16 @@ pub struct Job {
     pub callee_identity: Option<String>,
     /// Names what this process writes.
     pub writer: Nonce,
-    /// The job's deadline for taking the dial claim.
-    pub claim_by: Option<Instant>,
+    /// Its times: until when it may claim and dial, and how long it goes on when we are told to stop.
+    pub limits: Limits,
     /// The deployment.
     pub stage: String,
     /// What this process is called in a claim.
     pub task: String,
     /// May transcripts be shown in the log?
     pub words: bool,
+    /// Nothing else is this process's business.
+    pub alone: bool,
     /// Who else is told of it.
     pub reports: Reports,
     /// Who waits for the answer, within this process.
@@ -79,10 +82,11 @@ impl Job {
             credentials,
             folders,
             writer,
-            claim_by: None,
+            limits: Limits { drain_for: settings.drain_for, ..Limits::default() },
             stage: settings.stage.clone(),
             task: settings.task.clone(),
             words: settings.words,
+            alone: settings.worker.is_none(),
             reports,
             answered: None,
         }
@@ -210,7 +214,8 @@ pub async fn take_up(id: &AttemptId, settings: &Settings) -> anyhow::Result<Take
         }
     };
     let job = Job::new(id.clone(), found.plan, credentials, folders, ways, settings);
-    Ok(Taken::Job(Box::new(Job { claim_by: Some(claim_by), task, ..job })))
+    let limits = Limits { claim_by: Some(claim_by), ..job.limits };
+    Ok(Taken::Job(Box::new(Job { limits, task, ..job })))
 }
 
 fn no_job(attempt: &AttemptId, settings: &Settings) -> anyhow::Error {

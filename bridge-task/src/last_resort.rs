@@ -9,10 +9,13 @@ use calls::outcome::{EndReason, Ending, Outcome, OutcomeKind, Reason};
 use calls::phone::MaskedText;
 use calls::plan::{CallPlan, Leg};
 use cloud::call_folder::{CallFolders, Claimed, StoreError, draw_nonce};
+use cloud::profiles::Credentials;
 use jiff::Timestamp;
 
+use crate::hard_limit::HardLimit;
 use crate::job::Job;
 use crate::known::Known;
+use crate::overdue::Overdue;
 use crate::reports::Reports;
 use crate::{clock, leg};
 
@@ -31,6 +34,9 @@ pub struct LastResort {
     outcome_owner: Nonce,
     known: Known,
     standing: Standing,
+    credentials: Credentials,
+    /// This process may end when the call is over.
+    alone: bool,
 }
 
 /// An attempt, and where it is written about.
@@ -88,7 +94,17 @@ impl LastResort {
     pub fn new(job: &Job, room: Room, livekit: rooms::Livekit, outcome_owner: Nonce, known: Known) -> Self {
         let room_is_ours = matches!(room, Room::Own(_));
         let standing = Standing::first(&job.plan.leg);
-        Self { livekit, room, room_is_ours, attempt: Attempt::of(job), outcome_owner, known, standing }
+        Self {
+            livekit,
+            room,
+            room_is_ours,
+            attempt: Attempt::of(job),
+            outcome_owner,
+            known,
+            standing,
+            credentials: job.credentials.clone(),
+            alone: job.alone,
+        }
     }
 
     /// Notes what the call is about to hear.
@@ -111,6 +127,21 @@ impl LastResort {
         if let Err(error) = self.livekit.delete_room(self.room.name(), within).await {
             tracing::error!(detail = %error, "the line may stay open until its time limit");
         }
+    }
+
+    /// Ends a call that was answered now, should it not have ended by itself some time after the longest call. It
+    /// needs nothing of the call's own thread, and ends with what is returned.
+    pub fn hard_limit(&self) -> Option<HardLimit> {
+        let overdue = Overdue {
+            room: self.room_is_ours.then(|| self.room.name().to_owned()),
+            attempt: self.attempt.clone(),
+            credentials: self.credentials.clone(),
+            outcome_owner: self.outcome_owner.clone(),
+            known: self.known.clone(),
+            alone: self.alone,
+        };
+        let longest = Duration::from_secs(self.attempt.plan.profile.dial.max_call_seconds.into());
+        HardLimit::after(longest, move || overdue.end())
     }
 
     /// After a mistake of ours that broke the call: hangs up, and leaves the outcome that is ours to leave.
@@ -170,7 +201,8 @@ impl Attempt {
         self.write(&draw_nonce(), &self.outcome(ending, detail)).await;
     }
 
-    fn outcome(&self, ending: Ending, detail: &str) -> Outcome {
+    /// What to write about an attempt that ends so now.
+    pub fn outcome(&self, ending: Ending, detail: &str) -> Outcome {
         let ending = Ending { detail: Some(MaskedText::of(detail).into()), ..ending };
         Outcome::new(ending, self.id.number, self.started_at, clock::wall(), env!("CARGO_PKG_VERSION"))
     }
@@ -237,6 +269,12 @@ mod tests {
             outcome_owner: draw_nonce(),
             known: Known::default(),
             standing,
+            credentials: Credentials {
+                livekit_api_key: key,
+                livekit_api_secret: secret.clone(),
+                agent_api_key: secret,
+            },
+            alone: false,
         }
     }
 

@@ -57,6 +57,8 @@ pub struct Hands {
     socket: Option<JoinHandle<Option<Socket>>>,
     /// The same, being closed.
     closing_socket: Option<JoinHandle<()>>,
+    /// What is to be said to it besides the callee's voice.
+    to_agent: Option<mpsc::Sender<String>>,
     permit: Option<Permit>,
     tap: Option<mpsc::Sender<room_client::TappedPacket>>,
     tape: mpsc::UnboundedSender<Tape>,
@@ -109,6 +111,7 @@ impl Hands {
             created: None,
             warm: None,
             socket: None,
+            to_agent: None,
             closing_socket: None,
             permit: None,
             tap: Some(tap),
@@ -164,6 +167,7 @@ impl Hands {
             Effect::Audio(AudioCommand::PlayOut) => self.play_out(),
             Effect::Audio(AudioCommand::Close) => self.close_sound(),
             Effect::AskWhyAgentEnded => self.ask_why_agent_ended(),
+            Effect::EndAgent => self.end_agent(),
             Effect::CloseAgent => self.close_agent(),
             Effect::DeleteRoom => self.delete_room(),
             Effect::WriteOutcome(ending) => self.write_outcome(ending),
@@ -259,8 +263,8 @@ impl Hands {
             return;
         };
         let (agent, url, warm) = (self.agent.clone(), created.join_url.clone(), self.warm.take());
-        let sound =
-            Sound { from_callee: sound_in, callee_ms: self.known.callee_ms.clone(), to_callee: out.clone() };
+        let sound = Sound::new(sound_in, self.known.callee_ms.clone(), out.clone());
+        self.to_agent = Some(sound.texts.0.clone());
         self.socket = Some(tokio::spawn(agent::connect(agent, url, warm, sound, self.news.clone())));
     }
 
@@ -294,6 +298,13 @@ impl Hands {
         let Some(created) = &self.created else { return };
         let (agent, id) = (self.agent.clone(), created.agent_call_id.clone());
         self.spawn(agent::ask_why(agent, id, self.job.credentials.agent_api_key.clone()));
+    }
+
+    /// One that takes no more texts is closed all the same, a moment later.
+    fn end_agent(&self) {
+        if let Some(to_agent) = &self.to_agent {
+            let _ = to_agent.try_send(self.agent.end_call());
+        }
     }
 
     /// A socket that opens only now is closed as well.

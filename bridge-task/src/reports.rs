@@ -44,6 +44,7 @@ struct Inner {
     country: Country,
     metrics: Option<Stage>,
     history: Option<History>,
+    call_history: Option<Queue>,
     told: Mutex<Told>,
 }
 
@@ -64,8 +65,24 @@ impl Reports {
             about: About::attempt(attempt, plan, room),
             country: Country::of(&plan.profile),
             metrics: ways.metrics,
+            call_history: ways.call_history.clone(),
             history: ways.call_history.map(History::start),
             told: Mutex::new(Told { last: Timestamp::MIN, ended: false }),
+        }))
+    }
+
+    /// The same reports by a way of their own, for a thread that cannot wait for what this one's has to send. Must be
+    /// called within its tokio runtime.
+    pub fn anew(&self) -> Self {
+        let Inner { about, country, metrics, call_history, .. } = &*self.0;
+        let told = Told { last: self.told().last, ended: false };
+        Self(Arc::new(Inner {
+            about: about.clone(),
+            country: country.clone(),
+            metrics: metrics.clone(),
+            history: call_history.clone().map(History::start),
+            call_history: call_history.clone(),
+            told: Mutex::new(told),
         }))
     }
 

@@ -4,6 +4,7 @@ use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use calls::call::{Call, Effect, Input, Room};
+use calls::fact::Fact;
 use calls::ids::room_name;
 use futures_util::FutureExt as _;
 
@@ -42,7 +43,7 @@ pub async fn run(job: Job, stop: impl FnOnce() -> anyhow::Result<Stop>) -> anyho
 async fn carry_through(job: Job, stop: impl FnOnce() -> anyhow::Result<Stop>) -> anyhow::Result<Ran> {
     let attempt = Attempt::of(&job);
     let room = room_of(&job);
-    let call = Call::new(&job.plan, room.clone(), job.claim_by, clock::now());
+    let call = Call::new(&job.plan, room.clone(), job.limits, clock::now());
     let prepared = stop().and_then(|stop| Ok((stop, Hands::new(job)?)));
     let (stop, hands) = match prepared {
         Ok(prepared) => prepared,
@@ -69,6 +70,7 @@ async fn carry_through(job: Job, stop: impl FnOnce() -> anyhow::Result<Stop>) ->
 }
 
 async fn live(mut call: Call, mut hands: Hands, mut stop: Stop, last_resort: &mut LastResort) -> Ran {
+    let mut hard_limit = None;
     loop {
         while let Some(effect) = call.poll_effect() {
             if effect == Effect::Finish {
@@ -79,7 +81,15 @@ async fn live(mut call: Call, mut hands: Hands, mut stop: Stop, last_resort: &mu
                 };
                 return Ran::Over { carried_through };
             }
+            // Before the fact is told of, which may be what gets stuck.
+            if matches!(effect, Effect::Record(Fact::Answered { .. })) {
+                hard_limit = last_resort.hard_limit();
+            }
+            let ends = matches!(effect, Effect::Record(Fact::Ending { .. }));
             hands.perform(effect);
+            if ends {
+                drop(hard_limit.take());
+            }
         }
         let input = tokio::select! {
             input = hands.next() => input,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::bail;
 use aws_config::SdkConfig;
@@ -13,6 +14,7 @@ use telemetry::metrics::Stage;
 
 use crate::cli::{Cli, Command};
 use crate::deployment::{self, Deployment};
+use crate::stop::{self, STOP_TIMEOUT_SECONDS};
 use crate::worker::{ProfilesFrom, WorkerSettings};
 
 /// The effective settings.
@@ -34,6 +36,8 @@ pub struct Settings {
     pub log_format: Format,
     /// May transcripts be shown? On a person's own terminal.
     pub words: bool,
+    /// How long a call that rings or talks may go on after we were told to stop.
+    pub drain_for: Duration,
     /// The deployment that rooms are marked with.
     pub stage: String,
     /// What this process is called in a claim: the ECS task's ARN, or host and process.
@@ -86,6 +90,10 @@ impl Settings {
             }
             _ => None,
         };
+        let drain_for = stop::drain_for(&cli.command, get(STOP_TIMEOUT_SECONDS)).unwrap_or_else(|problem| {
+            problems.push(problem);
+            Duration::ZERO
+        });
         if !problems.is_empty() {
             // What two of our readers miss is said once.
             let mut seen = std::collections::BTreeSet::new();
@@ -108,6 +116,7 @@ impl Settings {
             call_history_queue_url: get(deployment::CALL_HISTORY_QUEUE_URL).map(str::to_owned),
             log_format,
             words: on_terminal || get("OCG_SHOW_WORDS") == Some("1"),
+            drain_for,
             stage: get("OCG_STAGE").unwrap_or("local").to_owned(),
             task: get("OCG_TASK").map_or_else(|| format!("{host}/{}", std::process::id()), str::to_owned),
             variables,

@@ -1,8 +1,42 @@
 //! Being told to stop: SIGTERM (a deploy, Spot) and SIGINT (Ctrl-C).
 
+use std::time::Duration;
+
 use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+
+use crate::cli::Command;
+
+/// Names the seconds from SIGTERM to SIGKILL: ECS's `stopTimeout`, systemd's `TimeoutStopSec`.
+pub const STOP_TIMEOUT_SECONDS: &str = "STOP_TIMEOUT_SECONDS";
+/// ECS's own, where a task definition does not say (Amazon ECS API reference, ContainerDefinition, `stopTimeout`).
+const OF_A_TASK: u64 = 30;
+/// As `docs/operations.md` has it for systemd.
+const OF_A_WORKER: u64 = 120;
+const LONGEST: u64 = 86_400;
+/// What an end takes of that: last words, the room, the outcome, recordings and facts.
+const MARGIN: Duration = Duration::from_secs(15);
+
+/// How long a call that rings or talks may go on after the first signal. `told`: what [`STOP_TIMEOUT_SECONDS`] says.
+/// At a terminal it ends at once: whoever presses Ctrl-C sits in front of it.
+///
+/// # Errors
+/// When that is no whole number of seconds, or more than a day.
+pub fn drain_for(command: &Command, told: Option<&str>) -> Result<Duration, String> {
+    let usual = match command {
+        Command::Outbound(_) | Command::Inbound(_) => return Ok(Duration::ZERO),
+        Command::Job(_) => OF_A_TASK,
+        Command::Worker(_) => OF_A_WORKER,
+    };
+    let seconds = match told.filter(|told| !told.is_empty()) {
+        None => usual,
+        Some(told) => told.parse().ok().filter(|seconds| *seconds <= LONGEST).ok_or_else(|| {
+            format!("{STOP_TIMEOUT_SECONDS}={told} must be a whole number from 0 to {LONGEST}")
+        })?,
+    };
+    Ok(Duration::from_secs(seconds).saturating_sub(MARGIN))
+}
 
 /// How often this process was told to stop. Each clone hears of every time by itself.
 #[derive(Clone, Debug)]
@@ -67,6 +101,25 @@ pub(crate) mod tests {
     pub(crate) fn by_hand() -> (watch::Sender<u32>, Stop) {
         let (times, told) = watch::channel(0);
         (times, Stop { told, heard: 0 })
+    }
+
+    #[test]
+    fn a_call_may_go_on_for_the_stop_timeout_less_what_its_end_takes() {
+        use clap::Parser as _;
+        let seconds = |arguments: &[&str], told: Option<&str>| {
+            let command = crate::cli::Cli::parse_from([&["bridge-task"], arguments].concat()).command;
+            drain_for(&command, told).map(|drain_for| drain_for.as_secs())
+        };
+        let job = ["job", "--attempt", "0123456789abcdef0123456789abcdef-a1"];
+        assert_eq!(seconds(&job, None), Ok(15));
+        assert_eq!(seconds(&job, Some("120")), Ok(105));
+        assert_eq!(seconds(&job, Some("10")), Ok(0));
+        assert_eq!(seconds(&["worker"], None), Ok(105));
+        assert_eq!(seconds(&["inbound"], Some("120")), Ok(0));
+        assert_eq!(seconds(&["outbound", "--to", "+5511987654321"], None), Ok(0));
+        for wrong in ["soon", "-1", "1.5", "86401"] {
+            assert!(seconds(&job, Some(wrong)).unwrap_err().contains(wrong));
+        }
     }
 
     #[tokio::test]

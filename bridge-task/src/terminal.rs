@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context as _, anyhow, bail};
+use calls::call::Limits;
 use calls::ids::{AttemptId, CallKey};
 use calls::phone::PhoneNumber;
 use calls::plan::{CallPlan, Leg};
@@ -147,7 +148,8 @@ async fn make(
     tracing::info!(detail = %settings.calls.join("calls").join(attempt.key.as_str()).display(), "call folder");
     let claim_by = outbound.then(|| clock::instant_of(document.deadline));
     let ways = ways(settings).await;
-    Ok(Job { claim_by, ..Job::new(attempt, plan, credentials, folders, ways, settings) })
+    let job = Job::new(attempt, plan, credentials, folders, ways, settings);
+    Ok(Job { limits: Limits { claim_by, ..job.limits }, ..job })
 }
 
 impl Scenario {

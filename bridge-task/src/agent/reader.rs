@@ -10,6 +10,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream::SplitStream;
 use room_client::AudioOut;
 use tokio::sync::mpsc;
+use tokio::time::MissedTickBehavior;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::WebSocket;
@@ -17,14 +18,18 @@ use super::writer::PING_EVERY;
 use crate::last_word::LastWord;
 use crate::perform::News;
 
-/// Nothing came for this long, not even the answer to a ping: nobody is there any more.
-const SILENT_FOR: Duration = Duration::from_secs(PING_EVERY.as_secs() + 10);
+/// How often it is told that something came, and looked whether nothing did.
+const BEAT: Duration = Duration::from_secs(1);
+/// Nothing came for so many whole beats, not even the answers to two pings: nobody is there any more. What came last
+/// came a part of a beat before them.
+const SILENT_BEATS: u64 = 2 * PING_EVERY.as_secs() - 1;
 /// Kinds of messages that are not understood are noted once each, and not more kinds than this.
 const MOST_KINDS: usize = 32;
 
 pub(super) struct Reader {
     agent: Agent,
     out: AudioOut,
+    answers: mpsc::Sender<String>,
     news: mpsc::UnboundedSender<News>,
     transcripts: Transcripts,
     noted: BTreeSet<String>,
@@ -32,18 +37,32 @@ pub(super) struct Reader {
     samples: Vec<i16>,
     /// The first half of a sample whose second half comes with the next message.
     half: Option<u8>,
+    /// Since the last beat: anything at all; something that the agent said or did.
+    came: bool,
+    heard: bool,
+    /// Whole beats in which nothing came.
+    silent_beats: u64,
 }
 
 impl Reader {
-    pub(super) fn new(agent: Agent, out: AudioOut, news: mpsc::UnboundedSender<News>) -> Self {
+    pub(super) fn new(
+        agent: Agent,
+        out: AudioOut,
+        answers: mpsc::Sender<String>,
+        news: mpsc::UnboundedSender<News>,
+    ) -> Self {
         Self {
             agent,
             out,
+            answers,
             news,
             transcripts: Transcripts::default(),
             noted: BTreeSet::new(),
             samples: Vec::new(),
             half: None,
+            came: false,
+            heard: false,
+            silent_beats: 0,
         }
     }
 
@@ -51,20 +70,31 @@ impl Reader {
     pub(super) async fn run(mut self, mut stream: SplitStream<WebSocket>) {
         let broken = AgentEvent::Closed { clean: false, detail: "our reader of its socket broke".to_owned() };
         let last_word = LastWord::new(&self.news, Input::Agent(broken));
+        let mut beats = tokio::time::interval(BEAT);
+        // A process that was held up has not listened for so long: that is one beat, not many.
+        beats.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        beats.reset();
         let (clean, detail) = loop {
-            match tokio::time::timeout(SILENT_FOR, stream.next()).await {
-                Ok(Some(Ok(Message::Binary(bytes)))) => self.play(&bytes),
-                Ok(Some(Ok(Message::Text(text)))) => self.understand(&text),
-                Ok(Some(Ok(Message::Close(frame)))) => {
+            let message = tokio::select! {
+                message = stream.next() => message,
+                _ = beats.tick() => match self.beat() {
+                    Some(detail) => break (false, detail),
+                    None => continue,
+                },
+            };
+            self.came = true;
+            match message {
+                Some(Ok(Message::Binary(bytes))) => self.play(&bytes),
+                Some(Ok(Message::Text(text))) => self.understand(&text),
+                Some(Ok(Message::Close(frame))) => {
                     let code = frame.map(|frame| u16::from(frame.code));
                     let said = code.map_or_else(|| "no code".to_owned(), |code| format!("code {code}"));
                     break (matches!(code, None | Some(1000 | 1001)), format!("its socket closed ({said})"));
                 }
-                Ok(Some(Ok(_))) => {}
-                Ok(Some(Err(Error::ConnectionClosed))) => break (true, "its socket closed".to_owned()),
-                Ok(Some(Err(error))) => break (false, format!("its socket broke: {error}")),
-                Ok(None) => break (false, "its socket ended without a word".to_owned()),
-                Err(_) => break (false, format!("nothing came for {} s", SILENT_FOR.as_secs())),
+                Some(Ok(_)) => {}
+                Some(Err(Error::ConnectionClosed)) => break (true, "its socket closed".to_owned()),
+                Some(Err(error)) => break (false, format!("its socket broke: {error}")),
+                None => break (false, "its socket ended without a word".to_owned()),
             }
         };
         for said in self.transcripts.take_open() {
@@ -73,7 +103,19 @@ impl Reader {
         last_word.say(Input::Agent(AgentEvent::Closed { clean, detail }));
     }
 
+    /// Tells of an agent that was heard from. What it said ahead and is still being played counts: it has no reason
+    /// to say more. Returns why nobody is there any more, if so.
+    fn beat(&mut self) -> Option<String> {
+        if std::mem::take(&mut self.heard) || self.out.queued_ms() > 0 {
+            self.tell(AgentEvent::Heard);
+        }
+        self.silent_beats = if std::mem::take(&mut self.came) { 0 } else { self.silent_beats + 1 };
+        let gone = self.silent_beats >= SILENT_BEATS;
+        gone.then(|| format!("nothing came for {} s, not even an answer to our pings", SILENT_BEATS))
+    }
+
     fn play(&mut self, bytes: &[u8]) {
+        self.heard = true;
         join_samples(&mut self.half, bytes, &mut self.samples);
         if self.out.push(&self.samples) > 0 {
             self.note_once("sound beyond the minute that fits the queue".to_owned());
@@ -81,7 +123,9 @@ impl Reader {
     }
 
     fn understand(&mut self, text: &str) {
-        match self.agent.decode_text(text) {
+        let event = self.agent.decode_text(text);
+        self.heard |= event != Event::Pong;
+        match event {
             Event::CallStarted { .. } => self.tell(AgentEvent::Started),
             Event::State(state) => self.tell(AgentEvent::State(state)),
             Event::Transcript { role, text, ordinal, is_final } => {
@@ -95,7 +139,12 @@ impl Reader {
                 let _ = self.news.send(News::Of(Input::Sound(SoundEvent::Flushed { dropped_ms })));
             }
             Event::HangUp { detail } => self.tell(AgentEvent::HangUp { detail: detail.unwrap_or_default() }),
-            Event::ToolCall { tool, .. } => self.note_once(format!("a call of the unknown tool {tool}")),
+            Event::ToolCall { tool, invocation_id, .. } => {
+                // One that does not take its answers in gets no more of them; the call hears of it all the same.
+                let _ = self.answers.try_send(self.agent.no_such_tool(&invocation_id, &tool));
+                self.note_once(format!("a call of the unknown tool {tool}"));
+                self.tell(AgentEvent::CalledTool { tool });
+            }
             Event::Pong => {}
             Event::Ignored { kind } => self.note_once(kind),
         }

@@ -1,4 +1,4 @@
-//! To the agent's socket: the callee's voice, one second a second.
+//! To the agent's socket: the callee's voice, one second a second, and the few texts that we have to say.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,7 +8,7 @@ use bytes::{BufMut as _, BytesMut};
 use futures_util::SinkExt as _;
 use futures_util::stream::SplitSink;
 use room_client::AudioIn;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tokio_tungstenite::tungstenite::{Bytes, Message};
 
 use super::WebSocket;
@@ -24,6 +24,7 @@ const SILENCE_DBFS: f64 = -50.0;
 pub(super) async fn run(
     mut from_callee: AudioIn,
     callee_ms: Arc<AtomicU64>,
+    mut texts: mpsc::Receiver<String>,
     mut over: oneshot::Receiver<()>,
     mut sink: SplitSink<WebSocket, Message>,
 ) {
@@ -41,6 +42,7 @@ pub(super) async fn run(
                 }
                 Message::Binary(buffer.split().freeze())
             }
+            Some(text) = texts.recv() => Message::text(text),
             _ = &mut over => break,
             _ = pings.tick() => Message::Ping(Bytes::new()),
         };

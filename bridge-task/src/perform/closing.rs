@@ -54,7 +54,9 @@ impl Hands {
 
     /// Writes the outcome; somebody else's stays. Asked again, it finds an earlier try of ours by its owner.
     pub(super) fn write_outcome(&mut self, ending: Ending) {
-        self.ends_as_business = matches!(ending.outcome, OutcomeKind::Answered | OutcomeKind::NotAnswered);
+        // Put off until the callee's next call hours: as it should be.
+        let as_it_should = [OutcomeKind::Answered, OutcomeKind::NotAnswered, OutcomeKind::Deferred];
+        self.ends_as_business = as_it_should.contains(&ending.outcome);
         let number = self.job.attempt.number;
         let outcome = Outcome::new(ending, number, self.started_at, clock::wall(), env!("CARGO_PKG_VERSION"));
         let outcome = self.known.complete(outcome);

@@ -18,6 +18,7 @@ use router::{Paces, Router};
 use super::settings::{ProfilesFrom, QueueAt, WorkerSettings};
 use crate::deployment;
 use crate::settings::Settings;
+use crate::stop::STOP_TIMEOUT_SECONDS;
 
 /// A long poll is answered by the server after 20 s at the latest.
 const POLL_CAP: Duration = Duration::from_secs(30);
@@ -267,7 +268,7 @@ fn tell(settings: &Settings, worker: &WorkerSettings, queues: &Queues) {
     let detail = format!(
         "queue {} ({named}), dead letters {} ({}), call folders {folders}, profiles {profiles}, secrets {secrets}, \
          upstream {}, calls at once {} ({}), visibility {} s ({}), deliveries {} ({}), age {age} ({}), claim within \
-         {} s ({})",
+         {} s ({}), told to stop calls go on for {} s ({})",
         queues.queue.url(),
         queues.dead_letters.url(),
         queues.dead_letters_from,
@@ -281,6 +282,8 @@ fn tell(settings: &Settings, worker: &WorkerSettings, queues: &Queues) {
         from("MAX_AGE_SECONDS"),
         worker.policy.claim_within.as_secs(),
         from("CLAIM_WITHIN_SECONDS"),
+        settings.drain_for.as_secs(),
+        from(STOP_TIMEOUT_SECONDS),
     );
     tracing::info!(detail, "worker begins");
 }

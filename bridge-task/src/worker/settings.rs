@@ -8,6 +8,7 @@ use cloud::profiles::Variables;
 use router::variables::Reader;
 
 use crate::cli;
+use crate::stop::STOP_TIMEOUT_SECONDS;
 
 const MAX_CONCURRENT_CALLS: &str = "MAX_CONCURRENT_CALLS";
 const VISIBILITY_SECONDS: &str = "VISIBILITY_SECONDS";
@@ -79,6 +80,7 @@ impl WorkerSettings {
             "MAX_RECEIVES",
             "MAX_AGE_SECONDS",
             "CLAIM_WITHIN_SECONDS",
+            STOP_TIMEOUT_SECONDS,
         ];
         let settings = Self {
             queue,

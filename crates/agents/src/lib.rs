@@ -96,6 +96,20 @@ impl Agent {
         }
     }
 
+    /// The text message that asks the agent to end its call, at once and without a farewell.
+    pub fn end_call(&self) -> String {
+        match self {
+            Self::Ultravox(_) => ultravox::hang_up(),
+        }
+    }
+
+    /// The text message that answers an [`Event::ToolCall`]: there is no such tool. The agent goes on.
+    pub fn no_such_tool(&self, invocation_id: &str, tool: &str) -> String {
+        match self {
+            Self::Ultravox(_) => ultravox::no_such_tool(invocation_id, tool),
+        }
+    }
+
     /// Understands one text message of the agent's websocket. Total: what cannot be understood is
     /// [`Event::Ignored`], never an error that ends a call.
     pub fn decode_text(&self, text: &str) -> Event {

@@ -9,4 +9,4 @@ mod wire;
 
 pub use client::Client;
 pub(crate) use request::create_request;
-pub(crate) use wire::decode_text;
+pub(crate) use wire::{decode_text, hang_up, no_such_tool};

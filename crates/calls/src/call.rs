@@ -48,6 +48,10 @@ pub const DOUBT_CAP: Duration = Duration::from_secs(1);
 pub const LAST_WORDS_CAP: Duration = Duration::from_secs(5);
 /// How far the callee's ear is behind our own queue: server, jitter buffer, line.
 pub const LAST_WORDS_TAIL: Duration = Duration::from_millis(300);
+/// An agent that calls its tools more often than this within [`TOOL_LOOP_WITHIN`] goes round in a loop.
+pub const TOOL_LOOP_CALLS: usize = 10;
+/// See [`TOOL_LOOP_CALLS`].
+pub const TOOL_LOOP_WITHIN: Duration = Duration::from_secs(10);
 /// How long we ask the vendor why its agent ended before we settle for "closed".
 pub const WHY_ENDED_CAP: Duration = Duration::from_secs(2);
 /// How long the dial claim is waited for; the store's own tries are shorter.
@@ -81,6 +85,8 @@ pub enum Effect {
     Audio(AudioCommand),
     /// Ask the vendor why its agent ended → [`AgentEvent::WhyEnded`].
     AskWhyAgentEnded,
+    /// Ask the agent, in its own protocol, to end its call → [`AgentEvent::Closed`], if it listens.
+    EndAgent,
     /// Close the agent's socket, or forget the agent where none is open.
     CloseAgent,
     /// Delete the room, which ends the phone's leg → [`RoomEvent::Deleted`] or `DeleteFailed`.
@@ -105,21 +111,43 @@ pub enum AudioCommand {
     Close,
 }
 
+/// The times that bound an attempt, besides those of its plan.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// The job's deadline for taking the dial claim. A task that is started after it joins nothing and has no
+    /// agent made.
+    pub claim_by: Option<Instant>,
+    /// When the callee's call hours end. From then on no dial claim is taken that permits a dial: the attempt is
+    /// deferred.
+    pub dial_until: Option<Instant>,
+    /// How long after [`Input::Drain`] a call that rings or talks may go on. Zero: it ends at once.
+    pub drain_for: Duration,
+}
+
 /// One attempt at a call.
 #[derive(Debug)]
 pub struct Call {
     plan: CallPlan,
+    limits: Limits,
+    /// We were told to stop: the end of what rings or talks until then.
+    drain_by: Option<Instant>,
     room: OurRoom,
     state: State,
     effects: VecDeque<Effect>,
 }
 
 impl Call {
-    /// Starts an attempt at `plan` in `room`. `claim_by` is the job's deadline for taking the dial claim; a
-    /// task that is started after it joins nothing and has no agent made.
-    pub fn new(plan: &CallPlan, room: Room, claim_by: Option<Instant>, now: Instant) -> Self {
-        let state = State::first(plan, claim_by, now);
-        let mut call = Self { plan: plan.clone(), room: OurRoom::new(room), state, effects: VecDeque::new() };
+    /// Starts an attempt at `plan` in `room`, bounded by `limits`.
+    pub fn new(plan: &CallPlan, room: Room, limits: Limits, now: Instant) -> Self {
+        let state = State::first(plan, limits.claim_by, now);
+        let mut call = Self {
+            plan: plan.clone(),
+            limits,
+            drain_by: None,
+            room: OurRoom::new(room),
+            state,
+            effects: VecDeque::new(),
+        };
         let to = match &plan.leg {
             Leg::Outbound { to } => Some(to.masked()),
             Leg::Inbound => None,
@@ -127,7 +155,11 @@ impl Call {
         let outbound = to.is_some();
         let room = call.room.name().to_owned();
         call.record(Fact::JobTaken { country: plan.profile.country.clone(), to, room });
-        if claim_by.is_some_and(|claim_by| claim_by <= now) {
+        if outbound && call.is_after_hours(now) {
+            call.state = call.defer(now);
+            return call;
+        }
+        if limits.claim_by.is_some_and(|claim_by| claim_by <= now) {
             let ending = Ending::failed(Reason::BridgeError, "started after the job's deadline", true);
             call.state = call.give_up(ending, now);
             return call;
@@ -143,6 +175,9 @@ impl Call {
     /// Takes news. Synchronous and total.
     pub fn handle(&mut self, input: Input, now: Instant) {
         self.note(&input);
+        if input == Input::Drain {
+            self.drain_by.get_or_insert(now + self.limits.drain_for);
+        }
         if let Input::Room(event) = &input {
             self.room.note(event);
         }
@@ -157,7 +192,8 @@ impl Call {
 
     /// When to send [`Input::Tick`].
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.state.deadline(self.max_call())
+        let drain_by = self.drain_by.filter(|_| self.state.goes_on_when_drained());
+        self.state.deadline(&self.plan.profile).into_iter().chain(drain_by).min()
     }
 
     /// Is there nothing more to come?
@@ -173,8 +209,13 @@ impl Call {
         Duration::from_secs(self.plan.profile.dial.ring_seconds.into())
     }
 
-    fn max_call(&self) -> Duration {
-        Duration::from_secs(self.plan.profile.dial.max_call_seconds.into())
+    /// Has the time come that a call may go on for after we were told to stop?
+    fn is_drained(&self, now: Instant) -> bool {
+        self.drain_by.is_some_and(|drain_by| now >= drain_by)
+    }
+
+    fn is_after_hours(&self, now: Instant) -> bool {
+        self.limits.dial_until.is_some_and(|until| now >= until)
     }
 
     fn want(&mut self, effect: Effect) {

@@ -108,6 +108,10 @@ pub enum Fact {
     AgentHangUp { detail: String },
     /// The agent's socket closed.
     AgentClosed { clean: bool, detail: String },
+    /// Nothing has come from the agent for so long, though its socket is open.
+    AgentSilent { silent_seconds: u32 },
+    /// The agent has called tools too often in a short time, this one the last.
+    AgentLoops { tool: String, calls: usize },
     /// The agent's last words are being played out.
     PlayingOut { queued_ms: u64 },
     /// The callee's leg is gone.

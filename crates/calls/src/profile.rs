@@ -115,6 +115,9 @@ pub struct AgentProfile {
     /// With the callee first: how long a silent callee is waited for before the agent greets.
     #[serde(default = "default_greeting_delay")]
     pub greeting_delay_seconds: f64,
+    /// An agent that sends nothing for so long while it talks with somebody is given up; 0: never.
+    #[serde(default = "default_silence")]
+    pub silence_seconds: u32,
     /// Add the text that tells the agent what to do when a voicemail answers.
     #[serde(default = "yes")]
     pub voicemail_guard: bool,
@@ -160,6 +163,9 @@ fn default_temperature() -> f64 {
 }
 fn default_greeting_delay() -> f64 {
     2.5
+}
+fn default_silence() -> u32 {
+    30
 }
 fn default_sample_rate() -> u32 {
     16_000

@@ -25,13 +25,16 @@ use anyhow::{Context, bail};
 use audio::SampleRate;
 use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 use tokio::time::Instant;
 
 pub use call::{CallSnapshot, EndReason};
 pub use script::{CreateStep, Line, Misstep, Script, Trouble};
 
 use call::CallRecord;
+
+/// Commands that may wait for a socket that is busy.
+const COMMANDS: usize = 64;
 
 /// A running stand-in. Stops, and drops every socket, when it is dropped.
 pub struct Ultravox {
@@ -44,6 +47,8 @@ struct State {
     address: SocketAddr,
     shared: Mutex<Shared>,
     running: watch::Receiver<bool>,
+    /// What goes wrong now, on every socket that is open.
+    commands: broadcast::Sender<Trouble>,
 }
 
 /// Behaviour and memory, behind one lock that is never held over an await.
@@ -84,6 +89,7 @@ impl Ultravox {
                 calls: Vec::new(),
             }),
             running: stopped.clone(),
+            commands: broadcast::channel(COMMANDS).0,
         });
         let app = rest::router(state.clone());
         // 20 ms of speech must not wait for the acknowledgement of the 20 ms before.
@@ -132,6 +138,12 @@ impl Ultravox {
         shared.script = Arc::new(script);
         shared.create_answers = 0;
         Ok(())
+    }
+
+    /// This goes wrong now, on every socket that is open.
+    pub fn goes_wrong(&self, trouble: Trouble) {
+        // Nobody is joined: nothing to go wrong.
+        let _ = self.state.commands.send(trouble);
     }
 
     /// Every call that was created, oldest first, as it stands now.

@@ -107,6 +107,12 @@ pub fn line(fact: &Fact, words: bool) -> Line {
         Fact::AgentClosed { clean, detail } => {
             (if *clean { Level::INFO } else { Level::ERROR }, "agent closed", detail.clone())
         }
+        Fact::AgentSilent { silent_seconds } => {
+            (Level::ERROR, "agent silent", format!("nothing came from it for {silent_seconds} s"))
+        }
+        Fact::AgentLoops { tool, calls } => {
+            (Level::ERROR, "agent in a loop", format!("{calls} calls of tools, {tool} the last"))
+        }
         Fact::PlayingOut { queued_ms } => (Level::INFO, "last words", format!("{queued_ms} ms to play")),
         Fact::CalleeGone { detail } => (Level::INFO, "callee gone", detail.clone()),
         Fact::RoomLost { detail } => (Level::ERROR, "room lost", detail.clone()),

@@ -91,7 +91,11 @@ fn a_task_can_write_nothing_but_its_one_volume_and_is_nobody() {
     assert_eq!(task["Volumes"], json!([{ "Name": "tmp" }]));
     let user = container["User"].as_str().unwrap();
     assert!(user.split(':').all(|id| id.parse::<u32>().unwrap() > 0), "{user}");
-    assert_eq!(container["StopTimeout"], json!(120));
+    // ECS ends a task by force then, and the task knows of it by its environment alone.
+    let stop_timeout = container["StopTimeout"].as_u64().unwrap();
+    assert_eq!(stop_timeout, 120, "the longest that Fargate has");
+    let told = json!({ "Name": "STOP_TIMEOUT_SECONDS", "Value": stop_timeout.to_string() });
+    assert!(container["Environment"].as_array().unwrap().contains(&told), "{}", container["Environment"]);
     assert_eq!(container["Secrets"], Value::Null, "secrets are read by the task itself");
     // The router tells this very container what to do.
     let router = template.resource("RouterFunction");

@@ -1,8 +1,9 @@
-//! The text messages of Ultravox's websocket. We only read: all that we say there is sound.
+//! The text messages of Ultravox's websocket. We say little there that is no sound: that a tool is not ours, and
+//! goodbye.
 //! Source: <https://docs.ultravox.ai/apps/datamessages>.
 
 use calls::phone::MaskedText;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::event::{Event, Role, TranscriptText};
 
@@ -10,6 +11,22 @@ use crate::event::{Event, Role, TranscriptText};
 const LONGEST_TEXT: usize = 64 * 1024;
 /// Unknown types, tools and reasons are named in facts up to this length.
 const LONGEST_KIND: usize = 48;
+
+/// Asks for the end of the call. A message in it would be spoken first.
+pub(crate) fn hang_up() -> String {
+    json!({ "type": "hang_up" }).to_string()
+}
+
+/// The result of a tool that runs at our end, where none does. Without one the agent waits for it in silence.
+pub(crate) fn no_such_tool(invocation_id: &str, tool: &str) -> String {
+    json!({
+        "type": "client_tool_result",
+        "invocationId": invocation_id,
+        "errorType": "undefined",
+        "errorMessage": format!("there is no tool {tool} here"),
+    })
+    .to_string()
+}
 
 /// Understands one text message; total and lenient, because a vendor adds messages without notice.
 pub(crate) fn decode_text(text: &str) -> Event {
@@ -109,8 +126,6 @@ fn shortened(text: &str) -> String {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use serde_json::json;
-
     fn kind(text: &str) -> String {
         match decode_text(text) {
             Event::Ignored { kind } => kind,
@@ -160,6 +175,15 @@ mod tests {
         ] {
             assert_eq!(decode_text(text), event, "{text}");
         }
+    }
+
+    #[test]
+    fn what_we_say_is_as_the_vendor_documents_it() {
+        assert_eq!(hang_up(), r#"{"type":"hang_up"}"#);
+        let result: Value = serde_json::from_str(&no_such_tool("i\"7", "lookUp")).unwrap();
+        let documented = json!({ "type": "client_tool_result", "invocationId": "i\"7", "errorType": "undefined",
+            "errorMessage": "there is no tool lookUp here" });
+        assert_eq!(result, documented);
     }
 
     #[test]

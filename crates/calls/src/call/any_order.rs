@@ -8,6 +8,7 @@ use proptest::prelude::*;
 
 use super::stories::{outbound_that_retries, plan};
 use super::*;
+use crate::outcome::OutcomeKind;
 use crate::plan::Leg;
 use crate::sip_outcome::{DialFailure, NotSent};
 
@@ -39,6 +40,8 @@ fn any_input() -> impl Strategy<Value = Input> {
         Just(Input::Agent(AgentEvent::Connected { took_ms: 1 })),
         Just(Input::Agent(AgentEvent::ConnectFailed { detail: text() })),
         Just(Input::Agent(AgentEvent::HangUp { detail: text() })),
+        Just(Input::Agent(AgentEvent::Heard)),
+        Just(Input::Agent(AgentEvent::CalledTool { tool: text() })),
         any::<bool>().prop_map(|clean| Input::Agent(AgentEvent::Closed { clean, detail: text() })),
         Just(Input::Agent(AgentEvent::WhyEnded(WhyAgentEnded::HungUp))),
         Just(Input::Leg(LegEvent::ClaimOurs)),
@@ -72,12 +75,15 @@ struct Tally {
     /// While it dialed.
     rang: bool,
     joined: bool,
+    /// When it was told to stop, and when it asked for the end of what rang or talked.
+    drained: Option<Instant>,
+    closed: Option<Instant>,
     deletions: u32,
     finishes: u32,
 }
 
 impl Tally {
-    fn drain(&mut self, call: &mut Call) {
+    fn drain(&mut self, call: &mut Call, now: Instant) {
         while let Some(effect) = call.poll_effect() {
             assert!(self.finishes == 0 || matches!(effect, Effect::Record(_)), "{effect:?} after the end");
             match effect {
@@ -87,6 +93,7 @@ impl Tally {
                     self.outcomes.push(ending)
                 }
                 Effect::Record(Fact::Ending { .. }) => self.ended = true,
+                Effect::CloseAgent => self.closed = self.closed.or(Some(now)),
                 Effect::DeleteRoom => self.deletions += 1,
                 Effect::Finish => self.finishes += 1,
                 _ => {}
@@ -96,25 +103,53 @@ impl Tally {
 }
 
 /// Plays `inputs` with pauses, then nothing but ticks until the call has nothing to wait for.
-fn live(plan: &CallPlan, room: Room, inputs: Vec<(Input, u64)>) -> (Call, Tally) {
+fn live(plan: &CallPlan, room: Room, bounds: Bounds, inputs: Vec<(Input, u64)>) -> (Call, Tally) {
     let mut now = Instant::now();
-    let mut call = Call::new(plan, room, Some(now + Duration::from_secs(90)), now);
+    let limits = Limits {
+        claim_by: Some(now + Duration::from_secs(90)),
+        dial_until: bounds.open_for.map(|open_for| now + open_for),
+        drain_for: bounds.drain_for,
+    };
+    let mut call = Call::new(plan, room, limits, now);
     let mut tally = Tally::default();
-    tally.drain(&mut call);
+    tally.drain(&mut call, now);
     for (input, pause_ms) in inputs {
-        now += Duration::from_millis(pause_ms);
+        let then = now + Duration::from_millis(pause_ms);
+        // Woken as a loop would wake it, however often.
+        for _ in 0..1_000 {
+            let Some(wake) = call.poll_timeout().filter(|wake| *wake <= then) else { break };
+            now = now.max(wake);
+            call.handle(Input::Tick, now);
+            tally.drain(&mut call, now);
+        }
+        now = then;
+        if input == Input::Drain {
+            tally.drained = tally.drained.or(Some(now));
+        }
         tally.joined |= matches!(input, Input::Room(RoomEvent::Joined { .. }));
         tally.rang |= input == Input::Leg(LegEvent::Ringing) && tally.dials == 1 && !tally.ended;
         call.handle(input, now);
-        tally.drain(&mut call);
+        tally.drain(&mut call, now);
     }
     for _ in 0..10_000 {
         let Some(wake) = call.poll_timeout() else { break };
         now = now.max(wake);
         call.handle(Input::Tick, now);
-        tally.drain(&mut call);
+        tally.drain(&mut call, now);
     }
     (call, tally)
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Bounds {
+    open_for: Option<Duration>,
+    drain_for: Duration,
+}
+
+fn any_bounds() -> impl Strategy<Value = Bounds> {
+    let open_for = prop::option::of((0u64..60).prop_map(Duration::from_secs));
+    let drain_for = prop::sample::select(vec![0, 15, 105]).prop_map(Duration::from_secs);
+    (open_for, drain_for).prop_map(|(open_for, drain_for)| Bounds { open_for, drain_for })
 }
 
 proptest! {
@@ -122,14 +157,15 @@ proptest! {
 
     #[test]
     fn an_outbound_call_dials_at_most_once_and_always_ends(
-        inputs in prop::collection::vec((any_input(), 0u64..20_000), 0..60)
+        inputs in prop::collection::vec((any_input(), 0u64..20_000), 0..60),
+        bounds in any_bounds(),
     ) {
         let claimed = inputs.iter().any(|(input, _)| *input == Input::Leg(LegEvent::ClaimOurs));
         let not_sent = |input: &Input| {
             matches!(input, Input::Leg(LegEvent::DialFailed(DialFailure::NotSent { .. })))
         };
         let was_sent = !inputs.iter().any(|(input, _)| not_sent(input));
-        let (call, tally) = live(&outbound_that_retries(), Room::Own("room".into()), inputs);
+        let (call, tally) = live(&outbound_that_retries(), Room::Own("room".into()), bounds, inputs);
         prop_assert!(call.is_over());
         prop_assert_eq!(tally.finishes, 1);
         prop_assert!(tally.dials <= 1 && tally.outcomes.len() <= 1 && tally.claims_that_permit <= 1);
@@ -137,15 +173,24 @@ proptest! {
         let again = tally.outcomes.iter().any(|ending| ending.retryable);
         prop_assert!(!(again && was_sent && tally.rang), "what rang is not tried again by itself");
         prop_assert!(tally.outcomes.is_empty() || claimed, "only the holder of the claim writes an outcome");
+        prop_assert!(bounds.open_for != Some(Duration::ZERO) || tally.dials == 0, "after hours");
+        let put_off = tally.outcomes.iter().any(|ending| ending.outcome == OutcomeKind::Deferred);
+        prop_assert!(!(put_off && tally.dials > 0), "what is put off has not rung");
+        if let (Some(drained), Some(closed)) = (tally.drained, tally.closed) {
+            // A claim's reply, and then a doubt, may still come before the end.
+            let longest = bounds.drain_for.max(CLAIM_CAP) + DOUBT_CAP + LAST_WORDS_CAP;
+            prop_assert!(closed <= drained + longest, "told to stop, it went on for {:?}", closed - drained);
+        }
     }
 
     #[test]
     fn an_inbound_call_never_dials_and_ends_once_its_room_is_lost(
-        inputs in prop::collection::vec((any_input(), 0u64..20_000), 0..60)
+        inputs in prop::collection::vec((any_input(), 0u64..20_000), 0..60),
+        bounds in any_bounds(),
     ) {
         let mut inputs = inputs;
         inputs.push((Input::Room(RoomEvent::Lost { detail: text(), loss: RoomLoss::Server }), 0));
-        let (call, tally) = live(&plan(Leg::Inbound), Room::Shared("room".into()), inputs);
+        let (call, tally) = live(&plan(Leg::Inbound), Room::Shared("room".into()), bounds, inputs);
         prop_assert!(call.is_over());
         prop_assert_eq!((tally.dials, tally.claims_that_permit, tally.finishes), (0, 0, 1));
         prop_assert!(tally.outcomes.len() <= 1);

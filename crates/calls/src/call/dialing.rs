@@ -43,7 +43,7 @@ impl Call {
                 let ending = Ending::failed(Reason::LivekitUnreachable, &detail, false);
                 return self.close(Some(ending), Some(dialing.guard), now);
             }
-            Input::Drain => {
+            Input::Drain | Input::Tick if self.is_drained(now) => {
                 let ending = Ending::failed(Reason::Drained, "told to stop while dialing", false);
                 return self.close(Some(ending), Some(dialing.guard), now);
             }

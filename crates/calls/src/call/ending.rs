@@ -18,6 +18,14 @@ impl Ending {
         }
     }
 
+    /// Nothing rang, and nothing shall before the callee's next call hours.
+    fn deferred(country: &str) -> Self {
+        Self {
+            detail: Some(format!("outside the call hours of {country}")),
+            ..Self::of(OutcomeKind::Deferred)
+        }
+    }
+
     pub(super) fn not_answered(reason: Reason, detail: &str) -> Self {
         Self { reason: Some(reason), detail: Some(detail.to_owned()), ..Self::of(OutcomeKind::NotAnswered) }
     }
@@ -35,6 +43,7 @@ impl Ending {
     fn answered(talk: &Talk, reason: EndReason, now: Instant) -> Self {
         Self {
             end_reason: Some(reason),
+            detail: talk.detail.clone(),
             answer_delay_seconds: Some(talk.answer_delay.as_secs_f64()),
             first_agent_audio_seconds: talk.first_agent_audio.map(|after| after.as_secs_f64()),
             duration_seconds: Some(now.saturating_duration_since(talk.answered).as_secs_f64()),
@@ -54,6 +63,12 @@ impl Call {
         let why = ending.detail.clone().or_else(|| ending.reason_text()).unwrap_or_default();
         self.want(Effect::ClaimDial { failed_before_dial: Some(why) });
         State::GivingUp { ending, until: now + CLAIM_CAP }
+    }
+
+    /// Too late, or too early, in the callee's day to ring: whoever puts the message back decides until when.
+    pub(super) fn defer(&mut self, now: Instant) -> State {
+        let ending = Ending::deferred(&self.plan.profile.country);
+        self.give_up(ending, now)
     }
 
     pub(super) fn hang_up(&mut self, talk: &Talk, reason: EndReason, now: Instant) -> State {

@@ -129,6 +129,9 @@ pub enum AgentEvent {
     },
     /// The vendor says that its call runs.
     Started,
+    /// Something has come from it: sound, or a message that is no answer to a ping. Told about once a second, for as
+    /// long as something comes or what came before is still being played.
+    Heard,
     /// listening, thinking, speaking …
     State(String),
     /// Somebody finished a sentence.
@@ -137,6 +140,11 @@ pub enum AgentEvent {
         by: Speaker,
         /// What.
         text: String,
+    },
+    /// The agent has called a tool that is not ours to run; it was told so.
+    CalledTool {
+        /// Its name.
+        tool: String,
     },
     /// The agent asks for the end.
     HangUp {

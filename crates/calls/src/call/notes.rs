@@ -88,6 +88,6 @@ fn agent_fact(event: &AgentEvent) -> Option<Fact> {
         AgentEvent::HangUp { detail } => Fact::AgentHangUp { detail: detail.clone() },
         AgentEvent::Closed { clean, detail } => Fact::AgentClosed { clean: *clean, detail: detail.clone() },
         AgentEvent::NotUnderstood { detail } => Fact::AgentMessageIgnored { detail: detail.clone() },
-        AgentEvent::WhyEnded(_) => return None,
+        AgentEvent::Heard | AgentEvent::CalledTool { .. } | AgentEvent::WhyEnded(_) => return None,
     })
 }

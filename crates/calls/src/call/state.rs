@@ -1,10 +1,12 @@
 //! The states of a call, each with the data that only it has.
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::{LegEnd, PREPARE_CAP};
 use crate::outcome::{EndReason, Ending};
 use crate::plan::{CallPlan, Leg};
+use crate::profile::CountryProfile;
 use crate::sip_outcome::DialFailure;
 
 #[derive(Debug)]
@@ -103,6 +105,12 @@ pub(super) struct Talk {
     pub(super) bridge_active: bool,
     pub(super) first_agent_audio: Option<Duration>,
     pub(super) barge_ins: u32,
+    /// Nothing has come from the agent since then; `None` before it is connected.
+    pub(super) silent_since: Option<Instant>,
+    /// When it has called tools of late.
+    pub(super) tool_calls: VecDeque<Instant>,
+    /// What is to be said of its end besides the word for it.
+    pub(super) detail: Option<String>,
     /// The room is lost, the phone's leg perhaps not.
     pub(super) leg_may_return: bool,
 }
@@ -120,7 +128,12 @@ impl State {
         }
     }
 
-    pub(super) fn deadline(&self, max_call: Duration) -> Option<Instant> {
+    /// Rings or talks: does not end at once when we are told to stop.
+    pub(super) fn goes_on_when_drained(&self) -> bool {
+        matches!(self, Self::Dialing(_) | Self::Talking(_))
+    }
+
+    pub(super) fn deadline(&self, profile: &CountryProfile) -> Option<Instant> {
         match self {
             Self::Preparing { until, .. }
             | Self::Claiming { until, .. }
@@ -133,7 +146,9 @@ impl State {
             Self::Closing(closing) => {
                 Some(closing.delete_again.map_or(closing.until, |again| again.min(closing.until)))
             }
-            Self::Talking(talk) => Some(talk.answered + max_call),
+            Self::Talking(talk) => {
+                [Some(talk.longest_end(profile)), talk.silent_end(profile)].into_iter().flatten().min()
+            }
             Self::LastWords(words) => {
                 let heard = match words.played {
                     Played::Leaving(heard) => Some(heard),
@@ -157,7 +172,21 @@ impl Talk {
             bridge_active: false,
             first_agent_audio: None,
             barge_ins: 0,
+            silent_since: None,
+            tool_calls: VecDeque::new(),
+            detail: None,
             leg_may_return: false,
         }
+    }
+
+    /// When the longest call is over.
+    pub(super) fn longest_end(&self, profile: &CountryProfile) -> Instant {
+        self.answered + Duration::from_secs(profile.dial.max_call_seconds.into())
+    }
+
+    /// When an agent that goes on sending nothing has been silent for too long.
+    pub(super) fn silent_end(&self, profile: &CountryProfile) -> Option<Instant> {
+        let longest = Duration::from_secs(profile.agent.silence_seconds.into());
+        self.silent_since.filter(|_| !longest.is_zero()).map(|since| since + longest)
     }
 }

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use super::state::{LastWords, Played, State, Talk};
 use super::{
     AgentEvent, AgentFailure, AudioCommand, CLAIM_CAP, Call, Effect, Input, LAST_WORDS_CAP, LAST_WORDS_TAIL,
-    LegEvent, RoomEvent, RoomFailure, RoomLoss, SoundEvent, WHY_ENDED_CAP, WhyAgentEnded, millis,
+    LegEvent, RoomEvent, RoomFailure, RoomLoss, SoundEvent, TOOL_LOOP_CALLS, TOOL_LOOP_WITHIN, WHY_ENDED_CAP,
+    WhyAgentEnded, millis,
 };
 use crate::fact::Fact;
 use crate::outcome::{EndReason, Ending, Reason};
@@ -46,6 +47,9 @@ impl Call {
         };
         if !(room && agent) {
             return State::Preparing { room, agent, until };
+        }
+        if self.is_after_hours(now) {
+            return self.defer(now);
         }
         if now >= until {
             return self.give_up(
@@ -141,12 +145,16 @@ impl Call {
             }
             Input::Agent(AgentEvent::Connected { .. }) => {
                 talk.agent_connected = true;
+                talk.silent_since = Some(now);
                 self.check_bridge(&mut talk);
             }
+            Input::Agent(AgentEvent::Heard) => talk.silent_since = talk.silent_since.map(|_| now),
+            Input::Agent(AgentEvent::CalledTool { tool }) => return self.count_tool_call(talk, &tool, now),
             Input::Agent(AgentEvent::HangUp { .. }) => {
                 return self.last_words(talk, EndReason::AgentHangup, true, now);
             }
             Input::Agent(AgentEvent::Closed { clean: true, .. }) => {
+                self.want(Effect::AskWhyAgentEnded);
                 return self.last_words(talk, EndReason::AgentClosed, false, now);
             }
             Input::Agent(
@@ -155,11 +163,16 @@ impl Call {
                 | AgentEvent::CreateFailed { .. },
             ) => return self.hang_up(&talk, EndReason::AgentClosed, now),
             Input::Sound(event) => self.hear(&mut talk, event, now),
-            Input::Drain => return self.hang_up(&talk, EndReason::Drained, now),
-            Input::Tick if now >= talk.answered + self.max_call() => {
+            Input::Drain if self.is_drained(now) => return self.hang_up(&talk, EndReason::Drained, now),
+            Input::Tick if now >= talk.longest_end(&self.plan.profile) => {
                 self.record(Fact::MaxDuration);
                 return self.hang_up(&talk, EndReason::MaxDuration, now);
             }
+            Input::Tick if talk.silent_end(&self.plan.profile).is_some_and(|end| now >= end) => {
+                self.record(Fact::AgentSilent { silent_seconds: self.plan.profile.agent.silence_seconds });
+                return self.hang_up(&talk, EndReason::SilenceWatchdog, now);
+            }
+            Input::Tick if self.is_drained(now) => return self.say_goodbye(talk, EndReason::Drained, now),
             _ => {}
         }
         State::Talking(talk)
@@ -189,14 +202,35 @@ impl Call {
         }
     }
 
-    /// The agent ends the call: play what it said to the end, and meanwhile ask why where it did not say.
+    /// Tools whose answers it does not take in keep an agent busy for ever, and the callee waiting.
+    fn count_tool_call(&mut self, mut talk: Talk, tool: &str, now: Instant) -> State {
+        talk.tool_calls.push_back(now);
+        talk.tool_calls.retain(|at| now.saturating_duration_since(*at) <= TOOL_LOOP_WITHIN);
+        let calls = talk.tool_calls.len();
+        if calls <= TOOL_LOOP_CALLS {
+            return State::Talking(talk);
+        }
+        self.record(Fact::AgentLoops { tool: tool.to_owned(), calls });
+        let within = TOOL_LOOP_WITHIN.as_secs();
+        talk.detail =
+            Some(format!("the agent called tools {calls} times within {within} s, {tool} the last"));
+        self.say_goodbye(talk, EndReason::AgentClosed, now)
+    }
+
+    /// We end the call: the agent is told in its own words, and what it has said is played to the end.
+    fn say_goodbye(&mut self, talk: Talk, reason: EndReason, now: Instant) -> State {
+        if !talk.agent_connected {
+            return self.hang_up(&talk, reason, now);
+        }
+        self.want(Effect::EndAgent);
+        self.last_words(talk, reason, true, now)
+    }
+
+    /// The agent ends, by whosever wish: play what it said to the end. One whose socket is closed already is asked
+    /// why, and waited for.
     fn last_words(&mut self, talk: Talk, reason: EndReason, socket_open: bool, now: Instant) -> State {
         self.want(Effect::Audio(AudioCommand::PlayOut));
-        let asked = reason == EndReason::AgentHangup;
-        if !asked {
-            self.want(Effect::AskWhyAgentEnded);
-        }
-        let why_by = (!asked).then_some(now + WHY_ENDED_CAP);
+        let why_by = (!socket_open).then_some(now + WHY_ENDED_CAP);
         State::LastWords(LastWords {
             talk,
             reason,
@@ -217,7 +251,7 @@ impl Call {
                 words.talk.leg_may_return = loss == RoomLoss::Server;
                 words.until = now;
             }
-            Input::Drain => words.until = now,
+            Input::Drain => words.until = self.drain_by.map_or(now, |by| by.min(words.until)),
             Input::Agent(AgentEvent::Closed { .. }) if words.socket_open => {
                 // More may have come since we asked; what is queued now is all there is.
                 words.socket_open = false;

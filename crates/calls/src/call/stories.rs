@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
+mod before_the_dial;
 mod dialing;
+mod endings;
 mod leaving;
 
 use std::time::{Duration, Instant};
@@ -48,6 +50,10 @@ fn own() -> Room {
     Room::Own("room".into())
 }
 
+fn claim_by(claim_by: Instant) -> Limits {
+    Limits { claim_by: Some(claim_by), ..Limits::default() }
+}
+
 /// A call, its clock and everything it asked for so far.
 struct Story {
     call: Call,
@@ -62,8 +68,13 @@ impl Story {
     }
 
     fn in_room(plan: &CallPlan, room: Room) -> Self {
+        Self::within(plan, room, |_| Limits::default())
+    }
+
+    fn within(plan: &CallPlan, room: Room, limits: impl FnOnce(Instant) -> Limits) -> Self {
         let start = Instant::now();
-        let mut story = Self { call: Call::new(plan, room, None, start), start, now: start, wishes: vec![] };
+        let call = Call::new(plan, room, limits(start), start);
+        let mut story = Self { call, start, now: start, wishes: vec![] };
         story.listen();
         story
     }

@@ -129,6 +129,7 @@ const FIELDS: &[(&str, Kind, bool)] = &[
     ("agent.firstSpeaker", Kind::OneOf(&["callee", "agent"]), false),
     // The upper limit is ours: a later greeting meets nobody.
     ("agent.greetingDelaySeconds", Kind::Number(0.0, 300.0), false),
+    ("agent.silenceSeconds", Kind::Whole(0, 3_600), false),
     ("agent.voicemailGuard", Kind::Bool, false),
     ("agent.hangUpTool", Kind::Bool, false),
     ("agent.sampleRate", Kind::Rate, false),

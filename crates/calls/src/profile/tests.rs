@@ -58,6 +58,7 @@ fn the_least_profile_gets_the_documented_defaults() {
         (FirstSpeaker::Callee, "https://api.ultravox.ai/api/calls")
     );
     assert!(agent.voicemail_guard && agent.hang_up_tool && agent.record_by_agent);
+    assert_eq!(agent.silence_seconds, 30);
 }
 
 #[test]
@@ -104,6 +105,8 @@ fn a_wrong_field_is_named_with_its_country() {
         ("agent.callsUrl", wrong("/agent/callsUrl", json!("wss://api.example"))),
         ("agent.temperature", wrong("/agent/temperature", json!(1.1))),
         ("agent.greetingDelaySeconds", wrong("/agent/greetingDelaySeconds", json!(-0.1))),
+        ("agent.silenceSeconds", wrong("/agent/silenceSeconds", json!(-1))),
+        ("agent.silenceSeconds", wrong("/agent/silenceSeconds", json!(0.5))),
         ("agent.sampleRate", wrong("/agent/sampleRate", json!(44_100))),
         ("agent.firstSpeaker", wrong("/agent/firstSpeaker", json!("dog"))),
     ];

@@ -141,6 +141,8 @@ pub struct Misstep {
 pub enum Trouble {
     /// From now on nothing is sent and nothing read, and the connection stays open.
     Stall,
+    /// From now on the agent sends nothing of its own. It listens, and answers the protocol's pings.
+    Mute,
     /// The connection ends without a close frame.
     Drop,
     /// The call ends with this close code.

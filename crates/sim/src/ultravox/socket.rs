@@ -58,6 +58,7 @@ struct Session {
     /// Set once the end is certain and only the farewell is still to be sent.
     ending: Option<EndReason>,
     missteps: VecDeque<Misstep>,
+    muted: bool,
 }
 
 /// Serves the socket of call `id` until the call is over.
@@ -107,6 +108,7 @@ impl Session {
             speaking: false,
             ending: None,
             missteps: missteps.into(),
+            muted: false,
         }
     }
 
@@ -114,6 +116,7 @@ impl Session {
         &mut self,
         running: &mut watch::Receiver<bool>,
     ) -> Result<std::convert::Infallible, End> {
+        let mut commands = self.state.commands.subscribe();
         self.tell("callStarted", json!({"type": "call_started", "callId": self.id})).await?;
         self.tell_state("listening").await?;
         loop {
@@ -124,6 +127,7 @@ impl Session {
                     Some(Err(_)) | None => return Err(End::Drop(EndReason::ConnectionError)),
                 },
                 () = sleep_until(due) => self.tick(Instant::now()).await?,
+                Ok(trouble) = commands.recv() => self.misstep(trouble).await?,
                 _ = running.changed() => return Err(End::Drop(EndReason::SystemError)),
             }
         }

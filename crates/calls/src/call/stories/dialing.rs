@@ -34,7 +34,7 @@ fn a_task_that_slept_past_invite_by_rings_nobody() {
 #[test]
 fn ready_only_after_the_jobs_deadline_is_too_late_to_claim_a_dial() {
     let now = Instant::now();
-    let mut call = Call::new(&outbound(), own(), Some(now + Duration::from_secs(5)), now);
+    let mut call = Call::new(&outbound(), own(), claim_by(now + Duration::from_secs(5)), now);
     let late = now + Duration::from_secs(6);
     call.handle(Input::Room(RoomEvent::Joined { took_ms: 1 }), late);
     call.handle(Input::Agent(AgentEvent::Created { agent_call_id: "a".into(), took_ms: 1 }), late);

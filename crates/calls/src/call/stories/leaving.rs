@@ -74,7 +74,7 @@ fn what_ends_the_call_while_it_claims_is_what_is_written() {
 #[test]
 fn a_task_that_is_started_after_the_jobs_deadline_joins_nothing_and_has_no_agent_made() {
     let now = Instant::now();
-    let mut call = Call::new(&outbound(), own(), Some(now), now);
+    let mut call = Call::new(&outbound(), own(), claim_by(now), now);
     call.handle(Input::Leg(LegEvent::ClaimOurs), now);
     let effects: Vec<_> = std::iter::from_fn(|| call.poll_effect()).collect();
     assert!(effects.iter().any(|effect| matches!(effect, Effect::ClaimDial { failed_before_dial: Some(_) })));

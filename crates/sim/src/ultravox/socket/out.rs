@@ -21,6 +21,10 @@ impl Session {
     pub(super) async fn misstep(&mut self, trouble: Trouble) -> Result<(), End> {
         match trouble {
             Trouble::Stall => Err(End::Stall),
+            Trouble::Mute => {
+                self.muted = true;
+                Ok(())
+            }
             Trouble::Drop => Err(End::Drop(EndReason::ConnectionError)),
             Trouble::Close(code) => Err(End::Close(code, EndReason::SystemError)),
             Trouble::SendText(text) => self.send(Message::text(text)).await,
@@ -59,6 +63,9 @@ impl Session {
     }
 
     async fn send(&mut self, message: Message) -> Result<(), End> {
+        if self.muted && !matches!(message, Message::Close(_)) {
+            return Ok(());
+        }
         match timeout(SEND_TIMEOUT, self.socket.send(message)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) | Err(_) => Err(End::Drop(EndReason::ConnectionError)),
