@@ -53,13 +53,17 @@ Variables:
       was killed had in hand comes again after it (3 to 3600, default: 60)
   MAX_RECEIVES, MAX_AGE_SECONDS, CLAIM_WITHIN_SECONDS
       as the router's (defaults: 20, no limit, 14400)
+  STOP_TIMEOUT_SECONDS
+      how long after the first signal the machine lets it live; 15 s less is what calls may go on for
+      (0 to 86400, default: 120, which is systemd's TimeoutStopSec in docs/operations.md)
   OCG_BUCKET and OCG_STAGE
       a deployment's call folders, parameters and metrics
   CALL_HISTORY_QUEUE_URL
       a queue that is told each step of a call
 Credentials and Region of AWS are found as every AWS tool finds them.
 
-The first SIGTERM or SIGINT: no new calls, those in progress are ended in order.
+The first SIGTERM or SIGINT: no new calls; those that ring or talk may go on for the time that
+there is, and are then ended in order.
 The second: every line is hung up at once.
 Exit code 0: stopped as told. 130: told twice. 2: something is missing or wrong. 1: it broke.";
 

@@ -55,6 +55,22 @@ fn the_router_reads_no_secrets_and_a_task_only_its_own_stages() {
     assert!(decrypts.conditions.contains("kms:EncryptionContext:PARAMETER_ARN"));
 }
 
+/// Who puts a message back after a failure is one party: what settles attempts. A task only says in its outcome whether
+/// that may be done.
+#[test]
+fn a_task_puts_no_message_back() {
+    let Some(template) = Template::translated() else { return };
+    let rights = granted(&template);
+    let of_task = rights.iter().filter(|right| right.role == "TaskRole" && right.verb.starts_with("sqs:"));
+    for right in of_task {
+        assert_eq!(
+            right.resource, "sqs:<AWS::Region>:<Account>:<Name>",
+            "only what upstream is told: {right:?}"
+        );
+        assert_eq!(right.verb, "sqs:SendMessage");
+    }
+}
+
 #[test]
 fn functions_and_tasks_have_these_roles_and_no_managed_policies() {
     let Some(template) = Template::translated() else { return };

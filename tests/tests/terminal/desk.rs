@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use calls::outcome::Outcome;
 use calls::secret::Secret;
+use rustix::process::Signal;
 use sim::stack::{BridgeTask, CALLER_ID, Child, Output};
 use sim::ultravox::{CallSnapshot, Script, Ultravox};
 use tests::{Scene, Stage};
@@ -128,6 +129,11 @@ impl Running {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         Ok(())
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&mut self, signal: Signal) {
+        self.child.signal(signal);
     }
 
     /// Waits for its end; the exit code, `None` after a signal.

@@ -3,5 +3,6 @@
 mod complaints;
 mod desk;
 mod inbound;
+mod interrupted;
 mod outbound;
 mod tls;

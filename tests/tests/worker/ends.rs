@@ -26,7 +26,8 @@ async fn is_hung_up(call: &Sent<'_>) -> Result<()> {
 #[test]
 fn told_to_stop_it_ends_its_calls_in_order_and_leaves_other_messages_where_they_are() {
     alone_at_the_worker(async |cloud| {
-        cloud.worker_on_a_new_queue(&[]).await?;
+        // Two seconds, and what an end takes.
+        cloud.worker_on_a_new_queue(&[("STOP_TIMEOUT_SECONDS", "17")]).await?;
         let call = talking(cloud).await?;
         cloud.queue_is_empty().await?;
         cloud.signal_worker(Signal::TERM)?;

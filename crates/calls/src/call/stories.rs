@@ -141,6 +141,14 @@ impl Story {
             .sound(SoundEvent::CalleeHeard)
     }
 
+    /// The agent is heard from every now and then.
+    fn talks_on(mut self, seconds: f64) -> Self {
+        for _ in 0..24 {
+            self = self.agent(AgentEvent::Heard).after(seconds / 24.0);
+        }
+        self
+    }
+
     fn tidied(self) -> Self {
         self.room(RoomEvent::Deleted { took_ms: 4 }).then(Input::OutcomeStored(Ok(())))
     }
@@ -202,7 +210,7 @@ fn the_agent_is_connected_at_the_answer_and_not_before() {
 fn a_callee_who_hangs_up_ends_the_call_and_the_room() {
     let story = Story::outbound()
         .talking()
-        .after(60.0)
+        .talks_on(60.0)
         .leg(LegEvent::Left { why: LegEnd::HungUp, detail: "CLIENT_INITIATED".into() });
     let story = story.tidied().over();
     let ending = story.ending();
@@ -301,7 +309,7 @@ fn barge_in_counts_only_when_something_was_thrown_away() {
 
 #[test]
 fn the_longest_call_ends_by_our_clock() {
-    let story = Story::outbound().talking().after(600.0);
+    let story = Story::outbound().talking().talks_on(600.0);
     assert!(story.wished(&Effect::DeleteRoom));
     assert_eq!(story.tidied().over().ending().end_reason, Some(EndReason::MaxDuration));
 }
