@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
 use calls::call::Limits;
+use calls::hours::Hours;
 use calls::ids::{AttemptId, Nonce, callee_identity, room_name};
 use calls::plan::{CallPlan, Leg};
 use cloud::call_folder::{CallFolders, StoreError, documents, draw_nonce};
@@ -214,8 +215,21 @@ pub async fn take_up(id: &AttemptId, settings: &Settings) -> anyhow::Result<Take
         }
     };
     let job = Job::new(id.clone(), found.plan, credentials, folders, ways, settings);
-    let limits = Limits { claim_by: Some(claim_by), ..job.limits };
+    let dial_until = dial_until(&job.plan);
+    let limits = Limits { claim_by: Some(claim_by), dial_until, ..job.limits };
     Ok(Taken::Job(Box::new(Job { limits, task, ..job })))
+}
+
+/// When the callee's call hours end; now, if they have. For jobs that were made by a message, which waits until they
+/// begin again: nobody is in front of it who could know better.
+fn dial_until(plan: &CallPlan) -> Option<Instant> {
+    if plan.leg == Leg::Inbound {
+        return None;
+    }
+    match Hours::of(&plan.profile, clock::wall()) {
+        Hours::Open { until } => until.map(clock::instant_of),
+        Hours::Shut { .. } => Some(clock::now()),
+    }
 }
 
 fn no_job(attempt: &AttemptId, settings: &Settings) -> anyhow::Error {
