@@ -49,8 +49,7 @@ pub fn init(format: Format, verbose: bool) {
                 targets.with_target(*ours_is, ours)
             });
     let registry = tracing_subscriber::registry().with(targets);
-    // A line that cannot be written is lost; to complain of it where it could not be written breaks the call.
-    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).log_internal_errors(false);
+    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let done = match format {
         // A process with several calls tells them apart by the span of each.
         Format::Json => registry.with(layer.json().flatten_event(true).with_span_list(false)).try_init(),
