@@ -38,7 +38,10 @@ struct Due {
 
 impl Clock {
     /// A clock at the beginning of a day that begins at `begins` for those who read a calendar.
-    #[expect(clippy::disallowed_methods, reason = "an Instant cannot be made otherwise; only differences are used")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "an Instant cannot be made otherwise; only differences are used"
+    )]
     pub fn new(begins: Timestamp) -> Self {
         Self { now: 0, base: Instant::now(), begins, due: BinaryHeap::new(), scheduled: 0 }
     }

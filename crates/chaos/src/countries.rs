@@ -9,10 +9,34 @@ use crate::dice::Dice;
 
 /// Where calls go. No two rules that matter are alike in any two of them.
 pub const COUNTRIES: [Country; 4] = [
-    Country { code: "BR", prefix: "+55119", digits: 8, dial: r#""ringSeconds":30,"maxCallSeconds":900"#, rest: "" },
-    Country { code: "CL", prefix: "+569", digits: 8, dial: r#""ringSeconds":20,"maxCallSeconds":300,"retryTrunkErrors":true"#, rest: "" },
-    Country { code: "MX", prefix: "+5255", digits: 8, dial: r#""ringSeconds":25,"maxCallSeconds":600"#, rest: "" },
-    Country { code: "AR", prefix: "+54911", digits: 8, dial: r#""ringSeconds":30,"maxCallSeconds":120"#, rest: "" },
+    Country {
+        code: "BR",
+        prefix: "+55119",
+        digits: 8,
+        dial: r#""ringSeconds":30,"maxCallSeconds":900"#,
+        rest: "",
+    },
+    Country {
+        code: "CL",
+        prefix: "+569",
+        digits: 8,
+        dial: r#""ringSeconds":20,"maxCallSeconds":300,"retryTrunkErrors":true"#,
+        rest: "",
+    },
+    Country {
+        code: "MX",
+        prefix: "+5255",
+        digits: 8,
+        dial: r#""ringSeconds":25,"maxCallSeconds":600"#,
+        rest: r#","maxConcurrentCalls":6"#,
+    },
+    Country {
+        code: "AR",
+        prefix: "+54911",
+        digits: 8,
+        dial: r#""ringSeconds":30,"maxCallSeconds":120"#,
+        rest: r#","callHours":["mon-sun 09:00-20:00"],"timeZone":"America/Argentina/Buenos_Aires""#,
+    },
 ];
 
 /// One country.

@@ -49,7 +49,9 @@ impl Ecs {
 
     /// Is it really over with the task of this name?
     pub fn has_stopped(&self, name: &str) -> bool {
-        name.strip_prefix("task-").and_then(|number| number.parse().ok()).is_some_and(|task| self.stopped.contains(&task))
+        name.strip_prefix("task-")
+            .and_then(|number| number.parse().ok())
+            .is_some_and(|task| self.stopped.contains(&task))
     }
 
     /// The task's name.
@@ -83,13 +85,15 @@ impl World {
     fn start_task(&mut self, attempt: &AttemptId) -> TaskNumber {
         self.ecs.asked += 1;
         let task = self.ecs.asked;
-        let forgets = self.clock.now() + *self.dice.one_of(&[SECOND, MINUTE, 10 * MINUTE, 24 * HOUR, 24 * HOUR]);
+        let forgets =
+            self.clock.now() + *self.dice.one_of(&[SECOND, MINUTE, 10 * MINUTE, 24 * HOUR, 24 * HOUR]);
         self.ecs.tokens.insert(attempt.clone(), (task, forgets));
         self.ecs.tasks.insert(task, Task { attempt: attempt.clone(), process: None });
         self.note(attempt, || format!("ecs: task-{task} is provisioned"));
         if self.strikes(self.weather.never_starts) {
             let after = self.dice.skewed(20 * SECOND, 15 * MINUTE);
-            let why = *self.dice.one_of(&["CannotPullContainerError", "TaskFailedToStart", "SpotInterruption"]);
+            let why =
+                *self.dice.one_of(&["CannotPullContainerError", "TaskFailedToStart", "SpotInterruption"]);
             self.clock.after(after, Event::TaskStopped { task, why });
             return task;
         }
@@ -116,7 +120,8 @@ impl World {
             }
             return;
         }
-        let job = self.store.attempt(&attempt).and_then(|folder| folder.job.as_ref()).map(|job| job.is.clone());
+        let job =
+            self.store.attempt(&attempt).and_then(|folder| folder.job.as_ref()).map(|job| job.is.clone());
         let Some(job) = job else { return self.stop_task(task, "there is no job") };
         let pid = self.task_begins(task, &attempt, &job);
         if let Some(task) = self.ecs.tasks.get_mut(&task) {

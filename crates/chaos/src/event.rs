@@ -2,7 +2,7 @@
 
 use calls::call;
 use calls::ids::AttemptId;
-use calls::routing;
+use calls::{routing, settle};
 
 use crate::clock::Ms;
 use crate::ecs::TaskNumber;
@@ -35,6 +35,12 @@ pub enum Event {
     RouterAsks { pid: Pid, ask: Box<Ask<routing::Effect>> },
     /// Its answer arrives.
     RouterHears { pid: Pid, input: Box<routing::Input> },
+    /// A router has put its place, and counts.
+    CountsPlaces { pid: Pid, id: AttemptId, country: String, at_once: usize, ours: bool },
+    /// A settler's request arrives where it goes.
+    SettlerAsks { pid: Pid, ask: Box<Ask<settle::Effect>> },
+    /// Its answer arrives.
+    SettlerHears { pid: Pid, input: Box<settle::Input> },
     /// ECS has a machine for a task, or has none.
     TaskStarts(TaskNumber),
     /// A task reads its job.

@@ -3,7 +3,6 @@
 use std::rc::Rc;
 
 use calls::ids::AttemptId;
-use calls::routing::DeadLetter;
 use calls::trigger::RefusalCode;
 
 use crate::clock::{HOUR, MINUTE, Ms};
@@ -40,12 +39,12 @@ pub struct Letters {
 
 impl Letter {
     /// A letter of ours.
-    pub fn of(letter: &DeadLetter, body: Rc<Vec<u8>>) -> Self {
+    pub fn new(attempt: &AttemptId, code: RefusalCode, original: &str, body: Option<Rc<Vec<u8>>>) -> Self {
         Self {
-            body,
-            attempt: Some(letter.attempt.clone()),
-            original: letter.original_message_id.clone(),
-            code: Some(letter.refusal.code),
+            body: body.unwrap_or_default(),
+            attempt: Some(attempt.clone()),
+            original: original.to_owned(),
+            code: Some(code),
             looked_at: false,
         }
     }

@@ -15,6 +15,7 @@ mod ecs;
 mod event;
 mod letters;
 mod livekit;
+mod places;
 mod queue;
 mod router;
 mod run;

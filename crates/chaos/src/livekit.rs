@@ -38,6 +38,8 @@ pub struct Dialed {
     pub longest: Ms,
     /// Whose trunk.
     pub country: String,
+    /// Its sender stalled with it in hand: one that has died meanwhile has not sent it.
+    pub stalled: bool,
 }
 
 /// A room.
@@ -132,7 +134,9 @@ impl World {
 
     /// A bridge is gone from its room; the phone's leg stays.
     pub(crate) fn bridge_leaves(&mut self, name: &str, pid: Pid) {
-        let Some(room) = self.livekit.rooms.get_mut(name).filter(|room| room.bridge == Some(pid)) else { return };
+        let Some(room) = self.livekit.rooms.get_mut(name).filter(|room| room.bridge == Some(pid)) else {
+            return;
+        };
         room.bridge = None;
         self.room_may_close(name);
     }
@@ -204,6 +208,9 @@ impl World {
     /// A dial request arrives.
     pub(crate) fn dial_arrives(&mut self, pid: Pid, dialed: Dialed) {
         let now = self.clock.now();
+        if dialed.stalled && !self.tasks.contains_key(&pid) {
+            return;
+        }
         if now > dialed.token_expires.saturating_add(LEEWAY) {
             return self.reply(pid, LegEvent::DialFailed(server("unauthenticated", "token is expired")));
         }
@@ -219,7 +226,12 @@ impl World {
             2 => {
                 self.invite(pid, dialed, false);
                 let detail = "connection reset".to_owned();
-                self.reply_after(pid, SECOND, 30 * SECOND, LegEvent::DialFailed(DialFailure::ReplyLost { detail }));
+                self.reply_after(
+                    pid,
+                    SECOND,
+                    30 * SECOND,
+                    LegEvent::DialFailed(DialFailure::ReplyLost { detail }),
+                );
             }
             // An error that does not tell whether an INVITE left.
             3 => {
@@ -268,7 +280,9 @@ impl World {
             1 => Script::RingsOut,
             2 => Script::RingsAndFails(*self.dice.one_of(&[486, 603, 480, 408, 503, 500, 487, 600])),
             3 => Script::NoResponse,
-            _ => Script::Fails(*self.dice.one_of(&[404, 484, 604, 401, 403, 407, 500, 503, 503, 480, 486, 488, 408])),
+            _ => Script::Fails(
+                *self.dice.one_of(&[404, 484, 604, 401, 403, 407, 500, 503, 503, 480, 486, 488, 408]),
+            ),
         }
     }
 
@@ -339,7 +353,9 @@ impl World {
     }
 
     fn reply_failure(&mut self, number: LegNumber, failure: DialFailure) {
-        let Some(leg) = self.livekit.legs.get(&number).filter(|leg| leg.replies && !leg.answered) else { return };
+        let Some(leg) = self.livekit.legs.get(&number).filter(|leg| leg.replies && !leg.answered) else {
+            return;
+        };
         let pid = leg.pid;
         if self.strikes(self.weather.reply_lost) {
             let detail = "connection reset".to_owned();
@@ -363,7 +379,10 @@ impl World {
         let pid = leg.pid;
         let there = self.livekit.rooms.get(&leg.dialed.room).is_some_and(|room| room.bridge == Some(pid));
         let now = self.clock.now();
-        let Some(deaf_until) = self.tasks.get(&pid).filter(|_| there).map(|process| process.deaf_until) else { return };
+        let Some(deaf_until) = self.tasks.get(&pid).filter(|_| there).map(|process| process.deaf_until)
+        else {
+            return;
+        };
         if now < deaf_until {
             if self.dice.in_thousand(500) {
                 self.news(pid, deaf_until - now, deaf_until - now + SECOND, input);
@@ -394,7 +413,10 @@ impl World {
     }
 
     fn news(&mut self, pid: Pid, least: Ms, most: Ms, input: Input) {
-        let after = self.dice.between(least, most);
+        let at = self.clock.now() + self.dice.between(least, most);
+        let Some(process) = self.tasks.get_mut(&pid) else { return };
+        process.last_news = process.last_news.max(at);
+        let after = process.last_news.saturating_sub(self.clock.now());
         self.clock.after(after, Event::CallHears { pid, input: Box::new(input) });
     }
 }
@@ -442,5 +464,9 @@ const NO_INVITE: [(&str, &str); 9] = [
 ];
 
 /// What it says when nobody knows.
-const NOBODY_KNOWS: [(&str, &str); 4] =
-    [("unavailable", "upstream connect error"), ("internal", "something broke"), ("deadline_exceeded", "timeout"), ("unknown", "")];
+const NOBODY_KNOWS: [(&str, &str); 4] = [
+    ("unavailable", "upstream connect error"),
+    ("internal", "something broke"),
+    ("deadline_exceeded", "timeout"),
+    ("unknown", ""),
+];

@@ -1,4 +1,4 @@
-//! SQS: at least once, in any order, late; what is deleted may come once more.
+//! SQS: at least once, in any order, late; what is deleted may come again.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -34,8 +34,6 @@ pub struct Message {
     pub sent_at: Ms,
     /// How often it was received.
     pub receives: u32,
-    /// Deleted, and yet the queue delivers it once more.
-    ghost: bool,
     /// Counts what was scheduled for it: only the last of it is due.
     version: u64,
 }
@@ -56,7 +54,7 @@ impl Message {
     /// A message as it will be sent.
     pub fn new(body: Rc<Vec<u8>>, call_key: Option<String>, attempt: Option<String>) -> Self {
         let id = String::new();
-        Self { id, body, call_key, attempt, sent_at: 0, receives: 0, ghost: false, version: 0 }
+        Self { id, body, call_key, attempt, sent_at: 0, receives: 0, version: 0 }
     }
 }
 
@@ -69,8 +67,11 @@ impl World {
         let place = queue.sent;
         message.id = format!("{}-{place}", if name == QueueName::Calls { "m" } else { "w" });
         message.sent_at = now;
-        let id = message.id.clone();
+        let (id, body) = (message.id.clone(), Rc::clone(&message.body));
         queue.messages.insert(place, message);
+        if name == QueueName::Calls {
+            self.upstream.keep_body(&id, &body);
+        }
         let late = self.dice.skewed(5, 3 * SECOND);
         self.clock.after(delay + late, Event::Deliver { queue: name, place, version: 0 });
         id
@@ -92,9 +93,7 @@ impl World {
         message.receives += 1;
         let (version, too_often) = (message.version, message.receives > QUEUES_OWN_LIMIT);
         let received = message.clone();
-        if message.ghost {
-            self.queue(name).messages.remove(&place);
-        } else if too_often && name == QueueName::Calls {
+        if too_often && name == QueueName::Calls {
             self.queue(name).messages.remove(&place);
             self.moved_by_the_queue(received);
             return;
@@ -125,7 +124,7 @@ impl World {
         let after = self.dice.skewed(SECOND, 30 * MINUTE);
         let Some(message) = self.queue(name).messages.get_mut(&place) else { return };
         if returns {
-            message.ghost = true;
+            // A copy of it was out of reach when it was deleted.
             message.version += 1;
             let version = message.version;
             self.clock.after(after, Event::Deliver { queue: name, place, version });
@@ -141,9 +140,6 @@ impl World {
         }
         let late = self.dice.skewed(5, 3 * SECOND);
         let Some(message) = self.queue(name).messages.get_mut(&place) else { return };
-        if message.ghost {
-            return;
-        }
         message.version += 1;
         let version = message.version;
         self.clock.after(delay + late, Event::Deliver { queue: name, place, version });

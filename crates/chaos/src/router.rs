@@ -1,17 +1,19 @@
 //! The hands of `calls::routing`: a message on its way, in a process that may die at any step.
 
-use std::rc::Rc;
-
 use calls::fact::Fact;
 use calls::ids::AttemptId;
+use calls::outcome::Ending;
 use calls::routing::{Claim, DeadLetter, Effect, Folder, Input, Routing, Verdict};
+use calls::settle::{Decision, Follow};
+
+use jiff::Timestamp;
 
 use crate::broken::Rule;
 use crate::clock::{MINUTE, Ms, SECOND};
 use crate::event::{Ask, Event};
 use crate::letters::Letter;
 use crate::queue::{Message, QueueName, Sending, as_delivery};
-use crate::store::{Decision, DialClaim, Document, Job, Outcome, PAUSE, Put, TRY_FOR};
+use crate::store::{DialClaim, Document, Job, Outcome, PAUSE, Put, TRY_FOR};
 use crate::weather::Service;
 use crate::world::{Pid, World};
 
@@ -66,11 +68,13 @@ impl World {
                 Effect::Finish(verdict) => return self.verdict(pid, &process, &verdict),
                 effect => {
                     if self.strikes(self.weather.dies) {
-                        return self.note(&process.attempt(), || format!("router {pid} dies before {effect:?}"));
+                        return self
+                            .note(&process.attempt(), || format!("router {pid} dies before {effect:?}"));
                     }
                     self.send_off(pid, &mut process, effect);
                     if self.strikes(self.weather.dies) {
-                        return self.note(&process.attempt(), || format!("router {pid} dies, its request is out"));
+                        return self
+                            .note(&process.attempt(), || format!("router {pid} dies, its request is out"));
                     }
                 }
             }
@@ -104,8 +108,15 @@ impl World {
             Effect::LoadProfiles { fresh } => Some(Input::Profiles(self.read_profiles(*fresh))),
             Effect::Launch(attempt) => Some(Input::Launched(self.run_task(attempt))),
             Effect::SendDeadLetter(letter) => Some(self.bury(pid, letter)),
+            Effect::PutBack { attempt, delay } => Some(Input::PutBack(self.send_again(attempt, *delay))),
+            Effect::TakePlace { attempt, country, at_once, .. } => {
+                self.takes_place(pid, attempt, country, *at_once);
+                return;
+            }
             Effect::DeleteOpen(attempt) => self.close_attempt(attempt).map(Input::Stored),
-            Effect::TakeDial(..) if self.breaks(Rule::GiveUpWithoutClaim) => Some(Input::Claimed(Claim::Ours)),
+            Effect::TakeDial(..) if self.breaks(Rule::GiveUpWithoutClaim) => {
+                Some(Input::Claimed(Claim::Ours))
+            }
             effect => self.put_for_router(pid, effect, ask.owner),
         };
         let takes = self.dice.skewed(2, 200);
@@ -143,11 +154,11 @@ impl World {
                 (AttemptId::new(key.clone(), 1), Document::Message(message.clone()))
             }
             Effect::PutJob { attempt, plan, deadline } => {
-                (attempt.clone(), Document::Job(Job { plan: plan.clone(), deadline: *deadline }))
+                (attempt.clone(), Document::Job(Job { plan: plan.clone(), made_at: at, deadline: *deadline }))
             }
             Effect::PutLaunched { attempt, task } => (attempt.clone(), Document::Launched(task.clone())),
             Effect::TakeDial(id, ending) => {
-                let decision = Decision { ending: (**ending).clone(), next: "dead letter".to_owned() };
+                let decision = Decision { outcome: says(id, ending, at), next: Follow::DeadLetter };
                 let claim = DialClaim {
                     by: pid,
                     task: format!("router {pid}"),
@@ -161,15 +172,22 @@ impl World {
                 (id.clone(), Document::Dial(Box::new(claim)))
             }
             Effect::PutOutcome(id, ending) => {
-                (id.clone(), Document::Outcome(Outcome { by: pid, ending: (**ending).clone(), at }))
+                (id.clone(), Document::Outcome(Outcome { by: pid, says: Box::new(says(id, ending, at)) }))
             }
-            Effect::PutNext(id) => (id.clone(), Document::Next("dead letter".to_owned())),
+            Effect::NoteBack { attempt, message_id } => (attempt.clone(), Document::Back(message_id.clone())),
+            Effect::PutNext(id) => (id.clone(), Document::Next(Follow::DeadLetter)),
             other => return Some(not_done(other)),
         };
         let put = self.put(&id, &document, owner);
         Some(match (effect, put) {
             (_, Put::Trouble) => return None,
-            (Effect::PutOpen(_) | Effect::PutLaunched { .. } | Effect::PutNext(_), _) => Input::Stored(Ok(())),
+            (
+                Effect::PutOpen(_)
+                | Effect::PutLaunched { .. }
+                | Effect::PutNext(_)
+                | Effect::NoteBack { .. },
+                _,
+            ) => Input::Stored(Ok(())),
             (_, Put::Ours) => Input::Claimed(Claim::Ours),
             (_, Put::Theirs) => Input::Claimed(Claim::Theirs),
         })
@@ -177,12 +195,11 @@ impl World {
 
     fn bury(&mut self, pid: Pid, letter: &DeadLetter) -> Input {
         let sending = self.sending();
-        if sending != Sending::Failed
-            && let Some(process) = self.routers.get(&pid)
-        {
-            let (body, saw_message) = (Rc::clone(&process.message.body), process.saw_message);
-            self.watch_letter(letter, saw_message);
-            self.letters.add(Letter::of(letter, body));
+        if sending != Sending::Failed {
+            let (id, code, original) = (&letter.attempt, letter.refusal.code, &letter.original_message_id);
+            let saw_message = self.routers.get(&pid).is_some_and(|process| process.saw_message);
+            self.watch_letter(id, code, original, saw_message);
+            self.letters.add(Letter::new(id, code, original, self.upstream.body_of(original)));
         }
         match sending {
             Sending::Done => Input::LetterSent(Ok(())),
@@ -200,18 +217,22 @@ impl World {
     fn verdict(&mut self, pid: Pid, process: &RouterProcess, verdict: &Verdict) {
         self.note(&process.attempt(), || format!("router {pid}: {verdict:?} of {}", process.message.id));
         match verdict {
-            Verdict::Done | Verdict::Refused(_) => {
+            Verdict::Done | Verdict::Refused(_) | Verdict::Deferred => {
                 if self.strikes(self.weather.dies) {
                     return;
                 }
                 if process.is_duplicate {
                     self.witness.duplicate(&process.message.id);
+                } else {
+                    self.witness.acknowledges(&process.message.id, process.attempt());
                 }
                 if !process.acknowledged {
                     self.acknowledge(QueueName::Calls, process.place);
                 }
             }
-            Verdict::Retry(_) => self.put_off(QueueName::Calls, process.place, again_after(process.message.receives)),
+            Verdict::Retry(_) => {
+                self.put_off(QueueName::Calls, process.place, again_after(process.message.receives))
+            }
         }
     }
 
@@ -234,10 +255,15 @@ impl World {
         if self.store.attempt(id).is_none_or(|attempt| attempt.next.is_none()) {
             return Some(Err("there is no next.json".to_owned()));
         }
+        self.store.places.retain(|(_, attempt), _| attempt != id);
         self.store.open.remove(id);
         self.note(id, || "store: open/ deleted".to_owned());
         Some(Ok(()))
     }
+}
+
+fn says(id: &AttemptId, ending: &Ending, at: Timestamp) -> calls::outcome::Outcome {
+    calls::outcome::Outcome::new(ending.clone(), id.number, at, at, "chaos")
 }
 
 /// 5, 10, 20 … seconds, 15 minutes at most.
@@ -250,6 +276,7 @@ fn not_done(effect: &Effect) -> Input {
     let detail = "the store does not answer".to_owned();
     match effect {
         Effect::LoadFolder(_) => Input::Folder(Err(detail)),
+        Effect::TakePlace { .. } => Input::Place(Err(detail)),
         Effect::PutMessage(..) | Effect::PutJob { .. } | Effect::TakeDial(..) | Effect::PutOutcome(..) => {
             Input::Claimed(Claim::Failed(detail))
         }

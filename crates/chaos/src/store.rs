@@ -4,9 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use calls::ids::{AttemptId, CallKey};
-use calls::outcome::{Ending, OutcomeKind};
+use calls::outcome::OutcomeKind;
 use calls::plan::CallPlan;
 use calls::routing::{AttemptSeen, Folder, StoredMessage};
+use calls::settle::{self, Decision, DialSeen, Follow, JobSeen};
 use jiff::Timestamp;
 
 use crate::clock::{Ms, SECOND};
@@ -38,7 +39,7 @@ pub enum Document {
     /// `outcome.json`.
     Outcome(Outcome),
     /// `next.json`.
-    Next(String),
+    Next(Follow),
     /// `back/<message id>.json`.
     Back(String),
 }
@@ -48,6 +49,8 @@ pub enum Document {
 pub struct Job {
     /// What is dialed.
     pub plan: Box<CallPlan>,
+    /// When.
+    pub made_at: Timestamp,
     /// Until when the dial claim may be taken by the attempt's task.
     pub deadline: Timestamp,
 }
@@ -73,24 +76,13 @@ pub struct DialClaim {
     pub decision: Option<Decision>,
 }
 
-/// What somebody decided who took the dial claim for nobody to dial.
-#[derive(Clone, Debug)]
-pub struct Decision {
-    /// The outcome.
-    pub ending: Ending,
-    /// What follows, as `next.json` will say.
-    pub next: String,
-}
-
 /// `outcome.json`.
 #[derive(Clone, Debug)]
 pub struct Outcome {
     /// Whose process wrote it.
     pub by: Pid,
     /// How it ended.
-    pub ending: Ending,
-    /// When it was written.
-    pub at: Timestamp,
+    pub says: Box<calls::outcome::Outcome>,
 }
 
 /// A document and who put it.
@@ -113,9 +105,11 @@ pub struct AttemptFolder {
     /// `outcome.json`.
     pub outcome: Option<Held<Outcome>>,
     /// `next.json`.
-    pub next: Option<Held<String>>,
+    pub next: Option<Held<Follow>>,
     /// Deliveries that were put back.
     pub back: BTreeSet<String>,
+    /// When the last of them was.
+    pub back_at: Option<Ms>,
 }
 
 /// All documents of one call.
@@ -134,6 +128,8 @@ pub struct Store {
     pub calls: HashMap<CallKey, CallFolder>,
     /// `open/`, since when.
     pub open: BTreeMap<AttemptId, Ms>,
+    /// `pace/<CC>/`, since when.
+    pub places: BTreeMap<(String, AttemptId), Ms>,
     /// How many attempts were claimed.
     pub attempts: u64,
 }
@@ -152,15 +148,33 @@ pub enum Put {
 impl AttemptFolder {
     fn seen(&self) -> AttemptSeen {
         let may_follow =
-            |outcome: &Ending| outcome.retryable || outcome.outcome == OutcomeKind::Deferred;
+            |outcome: &Outcome| outcome.says.retryable || outcome.says.outcome == OutcomeKind::Deferred;
         AttemptSeen {
             job: self.job.is_some(),
             claim_by: self.job.as_ref().map(|job| job.is.deadline),
             launched: self.launched.is_some(),
             dial: self.dial.is_some(),
-            outcome: self.outcome.as_ref().map(|outcome| may_follow(&outcome.is.ending)),
-            next: self.next.is_some(),
+            outcome: self.outcome().map(may_follow),
+            next: self.next.as_ref().map(|next| next.is),
             put_back: self.back.iter().cloned().collect(),
+        }
+    }
+
+    fn seen_by_settler(&self, open: Option<Timestamp>) -> settle::AttemptSeen {
+        settle::AttemptSeen {
+            open,
+            job: self.job.as_ref().map(|job| JobSeen { made_at: job.is.made_at, deadline: job.is.deadline }),
+            launched: self.launched.is_some(),
+            dial: self.dial().map(|claim| DialSeen {
+                task: claim.task.clone(),
+                room: claim.room.clone(),
+                agent_call_id: claim.agent_call.clone(),
+                deadline: claim.deadline,
+                failed_before_dial: claim.failed.clone(),
+                decision: claim.decision.clone(),
+            }),
+            outcome: self.outcome().map(|outcome| (*outcome.says).clone()),
+            next: self.next.as_ref().map(|next| next.is),
         }
     }
 
@@ -183,6 +197,25 @@ impl Store {
             message: call.message.as_ref().map(|message| message.is.clone()),
             attempts: call.attempts.iter().map(|(number, attempt)| (*number, attempt.seen())).collect(),
         }
+    }
+
+    /// One call's folder, as settling sees it. `wall` tells the calendar's time of a time of the day.
+    pub fn look_to_settle(&self, key: &CallKey, wall: impl Fn(Ms) -> Timestamp) -> settle::Folder {
+        let mut folder = settle::Folder::default();
+        if let Some(call) = self.calls.get(key) {
+            folder.message = call.message.is_some();
+            for (number, attempt) in &call.attempts {
+                let open = self.open.get(&AttemptId::new(key.clone(), *number)).copied();
+                let open = open.map(|since| wall(since.max(attempt.back_at.unwrap_or(0))));
+                folder.attempts.insert(*number, attempt.seen_by_settler(open));
+            }
+        }
+        let from = AttemptId::new(key.clone(), 0);
+        for (id, since) in self.open.range(from..).take_while(|(id, _)| id.key == *key) {
+            let seen = folder.attempts.entry(id.number).or_default();
+            seen.open = seen.open.or(Some(wall(*since)));
+        }
+        folder
     }
 
     /// One attempt's folder.
@@ -214,6 +247,7 @@ impl Store {
             Document::Next(next) => put_if_absent(&mut attempt.next, owner, next),
             Document::Back(delivery) => {
                 attempt.back.insert(delivery.clone());
+                attempt.back_at = Some(now);
                 true
             }
             Document::Open | Document::Message(_) => false,
@@ -280,8 +314,9 @@ impl Document {
                 format!("dial.json of {}, {what}", claim.task)
             }
             Self::Outcome(outcome) => {
-                let ending = &outcome.ending;
-                format!("outcome.json: {} {:?} retryable {}", ending.outcome, ending.reason, ending.retryable)
+                let says = &outcome.says;
+                let (reason, detail) = (&says.reason, &says.detail);
+                format!("outcome.json: {} {reason:?} {detail:?} retryable {}", says.outcome, says.retryable)
             }
             Self::Next(next) => format!("next.json: {next}"),
             Self::Back(delivery) => format!("back/{delivery}.json"),

@@ -1,9 +1,12 @@
 //! The hands of `calls::call`: a task that carries one attempt, and may die, stall or be told to stop at any step.
 
+use std::time::Duration;
+
 use calls::call::{
-    AgentEvent, AgentFailure, AudioCommand, Call, Effect, Input, LegEvent, NotStored, Room, RoomEvent, RoomFailure,
-    SoundEvent, WhyAgentEnded,
+    AgentEvent, AgentFailure, AudioCommand, Call, Effect, Input, LegEvent, Limits, NotStored, Room,
+    RoomEvent, RoomFailure, SoundEvent, WhyAgentEnded,
 };
+use calls::hours::Hours;
 use calls::ids::{AttemptId, Nonce, room_name};
 use calls::outcome::{Ending, OutcomeKind};
 use calls::plan::CallPlan;
@@ -26,6 +29,8 @@ const SETTLE_MARGIN: Ms = 120 * SECOND;
 const DELETE_FOR: Ms = 17 * SECOND;
 /// From SIGTERM to SIGKILL.
 const STOP_TIMEOUT: Ms = 120 * SECOND;
+/// After SIGTERM a call may go on for so long.
+const DRAIN_FOR: Duration = Duration::from_secs(105);
 /// An agent's call that nobody joins ends after this.
 const UNJOINED_FOR: Ms = 5 * MINUTE;
 /// An agent's call whose bridge is gone without a word ends after this, if the vendor does not notice.
@@ -53,6 +58,8 @@ pub struct TaskProcess {
     pub joined: bool,
     /// What happens in its room does not reach it until then.
     pub deaf_until: Ms,
+    /// When the last news of its room arrives: they come over one connection, in their order.
+    pub last_news: Ms,
     wrote_outcome: bool,
 }
 
@@ -97,7 +104,12 @@ impl World {
         let nonce = Nonce(format!("{:016x}", self.dice.bits()));
         let room = room_name(attempt, &nonce);
         let claim_by = self.clock.instant_at(self.clock.ms_of_wall(job.deadline));
-        let call = Call::new(&job.plan, Room::Own(room.clone()), Some(claim_by), self.clock.instant());
+        let dial_until = match Hours::of(&job.plan.profile, self.clock.wall()) {
+            Hours::Open { until } => until.map(|until| self.clock.instant_at(self.clock.ms_of_wall(until))),
+            Hours::Shut { .. } => Some(self.clock.instant()),
+        };
+        let limits = Limits { claim_by: Some(claim_by), dial_until, drain_for: DRAIN_FOR };
+        let call = Call::new(&job.plan, Room::Own(room.clone()), limits, self.clock.instant());
         let process = TaskProcess {
             call,
             attempt: attempt.clone(),
@@ -111,6 +123,7 @@ impl World {
             stalls_until: 0,
             joined: false,
             deaf_until: 0,
+            last_news: 0,
             wrote_outcome: false,
         };
         self.note(attempt, || format!("task-{task} runs as {pid}"));
@@ -160,8 +173,7 @@ impl World {
     }
 
     fn perform(&mut self, pid: Pid, process: &mut TaskProcess, effect: Effect) {
-        let stall =
-            if self.strikes(self.weather.stalls) { self.dice.skewed(SECOND, 30 * MINUTE) } else { 0 };
+        let stall = if self.strikes(self.weather.stalls) { self.dice.skewed(SECOND, 30 * MINUTE) } else { 0 };
         process.stalls_until = process.stalls_until.max(self.clock.now() + stall);
         let attempt = process.attempt.clone();
         match effect {
@@ -184,12 +196,27 @@ impl World {
                 self.tells_later(pid, 0, 4 * SECOND, Input::Sound(SoundEvent::PlayedOut));
             }
             Effect::AskWhyAgentEnded if !self.strikes(30) => {
-                let why = *self.dice.one_of(&[WhyAgentEnded::HungUp, WhyAgentEnded::Other, WhyAgentEnded::MaxDuration]);
+                let why = *self.dice.one_of(&[
+                    WhyAgentEnded::HungUp,
+                    WhyAgentEnded::Other,
+                    WhyAgentEnded::MaxDuration,
+                ]);
                 self.tells_later(pid, 100, 1_500, Input::Agent(AgentEvent::WhyEnded(why)));
+            }
+            Effect::EndAgent => {
+                let detail = "it was asked to".to_owned();
+                self.tells_later(
+                    pid,
+                    50,
+                    3 * SECOND,
+                    Input::Agent(AgentEvent::Closed { clean: true, detail }),
+                );
             }
             Effect::CloseAgent => {
                 // A call that nobody joined is left to expire: the vendor has no other end for it.
-                if let Some(id) = process.agent.clone().filter(|id| self.vendor.calls.get(id).is_some_and(|c| c.joined)) {
+                if let Some(id) =
+                    process.agent.clone().filter(|id| self.vendor.calls.get(id).is_some_and(|c| c.joined))
+                {
                     self.clock.after(200, Event::AgentCallEnds { id, only_unjoined: false });
                 }
             }
@@ -199,7 +226,7 @@ impl World {
             }
             Effect::WriteOutcome(ending) => {
                 process.wrote_outcome = true;
-                let outcome = Outcome { by: pid, ending, at: self.clock.wall() };
+                let outcome = self.outcome_of(pid, &attempt, ending);
                 self.request_put(pid, stall, &attempt, Document::Outcome(outcome), process.outcome_owner);
             }
             Effect::Audio(_) | Effect::AskWhyAgentEnded | Effect::Record(_) | Effect::Finish => {}
@@ -245,7 +272,8 @@ impl World {
         let careless = self.breaks(Rule::DialAfterInviteBy);
         let Some(invite_by) = process.invite_by.take() else { return };
         if self.clock.now() + stall >= invite_by && !careless {
-            let failure = DialFailure::NotSent { cause: NotSent::TooLate, detail: "inviteBy is over".to_owned() };
+            let failure =
+                DialFailure::NotSent { cause: NotSent::TooLate, detail: "inviteBy is over".to_owned() };
             return self.tells_later(pid, stall, stall, Input::Leg(LegEvent::DialFailed(failure)));
         }
         if self.strikes(self.weather.fails) {
@@ -253,9 +281,13 @@ impl World {
             let failure = DialFailure::NotSent { cause: NotSent::Unreachable, detail };
             return self.tells_later(pid, 10, 3_000, Input::Leg(LegEvent::DialFailed(failure)));
         }
-        let on_its_way =
-            if self.strikes(self.weather.stalls) { self.dice.skewed(SECOND, 10 * MINUTE) } else { self.dice.skewed(2, 300) };
-        process.stalls_until = process.stalls_until.max(self.clock.now() + stall + on_its_way);
+        let on_its_way = if self.strikes(self.weather.stalls) {
+            self.dice.skewed(SECOND, 10 * MINUTE)
+        } else {
+            self.dice.skewed(2, 300)
+        };
+        let leaves = self.clock.now() + stall + on_its_way;
+        process.stalls_until = process.stalls_until.max(leaves);
         let dialed = Dialed {
             attempt: process.attempt.clone(),
             room: process.room.clone(),
@@ -263,6 +295,7 @@ impl World {
             ring: Ms::from(process.plan.profile.dial.ring_seconds) * SECOND,
             longest: Ms::from(process.plan.profile.dial.max_call_seconds) * SECOND,
             country: process.plan.profile.country.clone(),
+            stalled: stall + on_its_way > SECOND,
         };
         self.clock.after(stall + on_its_way, Event::DialArrives { pid, dialed: Box::new(dialed) });
     }
@@ -283,7 +316,8 @@ impl World {
             }
             Request::Connect(agent) => self.connects(pid, &agent),
             Request::DeleteRoom { room, until } => {
-                let away = self.weather.is_away(Service::Livekit, self.clock.now()) || self.strikes(self.weather.fails);
+                let away = self.weather.is_away(Service::Livekit, self.clock.now())
+                    || self.strikes(self.weather.fails);
                 if away && self.clock.now() < until {
                     let request = Box::new(Request::DeleteRoom { room, until });
                     return self.clock.after(500, Event::CallAsks { pid, request });
@@ -321,13 +355,20 @@ impl World {
 
     fn write_without_holding(&mut self, pid: Pid) {
         let Some(attempt) = self.tasks.get(&pid).map(|process| process.attempt.clone()) else { return };
-        let ending = Ending::of(OutcomeKind::Failed);
-        let (owner, at) = (self.dice.bits(), self.clock.wall());
-        self.request_put(pid, 0, &attempt, Document::Outcome(Outcome { by: pid, ending, at }), owner);
+        let outcome = self.outcome_of(pid, &attempt, Ending::of(OutcomeKind::Failed));
+        let owner = self.dice.bits();
+        self.request_put(pid, 0, &attempt, Document::Outcome(outcome), owner);
+    }
+
+    fn outcome_of(&self, pid: Pid, id: &AttemptId, ending: Ending) -> Outcome {
+        let now = self.clock.wall();
+        let says = calls::outcome::Outcome::new(ending, id.number, now, now, "chaos");
+        Outcome { by: pid, says: Box::new(says) }
     }
 
     fn joins(&mut self, pid: Pid, attempt: &AttemptId, room: &str) {
-        let failed = |failure, detail: &str| Input::Room(RoomEvent::JoinFailed { failure, detail: detail.to_owned() });
+        let failed =
+            |failure, detail: &str| Input::Room(RoomEvent::JoinFailed { failure, detail: detail.to_owned() });
         if self.weather.is_away(Service::Livekit, self.clock.now()) {
             if self.dice.in_thousand(700) {
                 self.tells_later(pid, SECOND, 10 * SECOND, failed(RoomFailure::Unreachable, "no route"));
@@ -348,7 +389,8 @@ impl World {
 
     fn creates_agent(&mut self, pid: Pid, attempt: &AttemptId) {
         if self.weather.is_away(Service::Vendor, self.clock.now()) || self.strikes(self.weather.fails * 2) {
-            let failure = *self.dice.one_of(&[AgentFailure::Busy, AgentFailure::Error, AgentFailure::Account]);
+            let failure =
+                *self.dice.one_of(&[AgentFailure::Busy, AgentFailure::Error, AgentFailure::Account]);
             let failed = AgentEvent::CreateFailed { failure, detail: "the vendor says no".to_owned() };
             return self.tells_later(pid, 200, 30 * SECOND, Input::Agent(failed));
         }

@@ -19,8 +19,8 @@ const MOST_PER_ATTEMPT: u64 = 20;
 /// What upstream, and the operator, have sent.
 #[derive(Debug, Default)]
 pub struct Upstream {
-    /// The queue's ids of all messages that came from outside, and the call that they were marked to continue.
-    pub sent: Vec<(String, Option<AttemptId>)>,
+    /// The queue's ids of all messages that came from outside, and whether they are marked as ours.
+    pub sent: Vec<(String, bool)>,
     bodies: HashMap<String, Rc<Vec<u8>>>,
     recent: Vec<Rc<Vec<u8>>>,
     redrives: HashMap<CallKey, u32>,
@@ -52,7 +52,7 @@ impl Upstream {
     /// The operator has sent a letter back.
     pub fn redriven(&mut self, id: String, attempt: &AttemptId) {
         *self.redrives.entry(attempt.key.clone()).or_default() += 1;
-        self.sent.push((id, Some(attempt.clone())));
+        self.sent.push((id, true));
     }
 }
 
@@ -104,7 +104,7 @@ impl World {
             if sending != Sending::Failed {
                 let message = Message::new(Rc::clone(&body), call_key.clone(), attempt.clone());
                 let id = self.send_to_calls(message, 0);
-                self.upstream.sent.push((id, None));
+                self.upstream.sent.push((id, call_key.is_some()));
             }
             if sending == Sending::Done {
                 return;
@@ -115,7 +115,7 @@ impl World {
     fn a_call(&mut self, id: impl Fn(u64) -> String) -> Vec<u8> {
         self.upstream.calls += 1;
         let nth = self.upstream.calls;
-        let country = self.dice.one_of(&COUNTRIES);
+        let country = &COUNTRIES[self.dice.weighted(&SHARES)];
         let digits = 10u64.pow(u32::try_from(country.digits).unwrap_or(8));
         let subscriber = self.dice.between(digits / 5, digits - 1);
         let (id, prefix, width) = (id(nth), country.prefix, country.digits);
@@ -126,7 +126,11 @@ impl World {
     }
 }
 
-const HOSTILE: [&str; 5] = ["../../open/", "\\u0000\\ud83d\\ude00", "a2/outcome.json", "%2e%2e/", "' OR 1=1 -- "];
+/// Of [`COUNTRIES`], in a thousand. What waits for a place or for the morning must not grow for ever.
+const SHARES: [u32; 4] = [420, 320, 120, 140];
+
+const HOSTILE: [&str; 5] =
+    ["../../open/", "\\u0000\\ud83d\\ude00", "a2/outcome.json", "%2e%2e/", "' OR 1=1 -- "];
 
 const REFUSABLE: [&str; 7] = [
     "{",

@@ -53,9 +53,10 @@ pub struct Weather {
 }
 
 impl Weather {
-    /// Of one day: mild, bad or terrible.
-    pub fn of_day(dice: &mut Dice) -> Self {
-        let badness = *dice.one_of(&[1, 3, 3, 8]);
+    /// Of one day: mild, bad or terrible; `worst`: terrible.
+    pub fn of_day(dice: &mut Dice, worst: bool) -> Self {
+        let drawn = *dice.one_of(&[1, 3, 3, 8]);
+        let badness = if worst { 8 } else { drawn };
         Self {
             dies: badness,
             killed: 8 * badness,
@@ -83,23 +84,19 @@ impl Weather {
         now < self.away[service as usize]
     }
 
-    /// Something may go away for a while.
-    pub fn change(&mut self, dice: &mut Dice, now: Ms) {
+    /// Something goes away for a while, unless the weather is calm.
+    pub fn change(&mut self, dice: &mut Dice, now: Ms) -> Option<Service> {
         if self.calm {
-            return;
+            return None;
         }
         let service = *dice.one_of(&SERVICES);
         self.away[service as usize] = now + dice.skewed(2 * SECOND, 20 * MINUTE);
+        Some(service)
     }
 
     /// From now on nothing goes wrong any more: what is left must come to its end.
     pub fn calm_down(&mut self) {
         self.calm = true;
         self.away = [0; SERVICES.len()];
-    }
-
-    /// Is it calm?
-    pub fn is_calm(&self) -> bool {
-        self.calm
     }
 }

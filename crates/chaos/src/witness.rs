@@ -2,14 +2,19 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use calls::hours::Hours;
 use calls::ids::{AttemptId, CallKey};
 use calls::outcome::OutcomeKind;
-use calls::routing::DeadLetter;
+use calls::settle::Follow;
 use calls::trigger::RefusalCode;
 
+use crate::clock::{MINUTE, Ms};
 use crate::livekit::{Dialed, LEEWAY, LegNumber};
 use crate::store::{Document, Outcome, Owner};
 use crate::world::{Pid, World};
+
+/// From the look at the call hours to the INVITE: the claim's own tries, `inviteBy`, leeway.
+const DIAL_TAKES: Ms = 3 * MINUTE;
 
 /// What is true of an attempt, whoever knows it.
 #[derive(Clone, Debug, Default)]
@@ -38,7 +43,11 @@ pub struct Witness {
     rings: HashMap<CallKey, u32>,
     /// The highest attempt that a letter of a given-up call names as next.
     given_up: HashMap<CallKey, u32>,
+    /// Attempts for which a message was sent again.
+    sent: HashSet<AttemptId>,
     duplicates: HashSet<String>,
+    /// Acknowledged, for the sake of this attempt.
+    acknowledged: HashMap<String, AttemptId>,
     refused: HashSet<String>,
     violations: Vec<Violation>,
     /// How often things happened, for the curious.
@@ -71,6 +80,16 @@ impl Witness {
     pub fn duplicate(&mut self, message_id: &str) {
         self.duplicates.insert(message_id.to_owned());
         self.count("duplicates");
+    }
+
+    /// A delivery was acknowledged, because this attempt goes on without it.
+    pub fn acknowledges(&mut self, message_id: &str, attempt: AttemptId) {
+        self.acknowledged.insert(message_id.to_owned(), attempt);
+    }
+
+    /// For the sake of which attempt a message was acknowledged last.
+    pub fn acknowledged(&self, message_id: &str) -> Option<&AttemptId> {
+        self.acknowledged.get(message_id)
     }
 
     /// Counts something.
@@ -109,6 +128,34 @@ impl World {
         for before in 1..id.number {
             self.watch_another(&AttemptId::new(id.key.clone(), before), id);
         }
+        self.watch_hours(id);
+        self.watch_pace(dialed);
+    }
+
+    /// Nobody is rung outside the call hours, but for what a dial may take from its claim on.
+    fn watch_hours(&mut self, id: &AttemptId) {
+        let Some(job) = self.store.attempt(id).and_then(|folder| folder.job.as_ref()) else { return };
+        let profile = &job.is.plan.profile;
+        let is_shut = |at| matches!(Hours::of(profile, self.clock.wall_at(at)), Hours::Shut { .. });
+        let now = self.clock.now();
+        if is_shut(now) && is_shut(now.saturating_sub(DIAL_TAKES)) {
+            self.violated(id, "rung outside the call hours");
+        }
+    }
+
+    /// Never more live calls of a country than there may be. (A leg whose attempt is settled is nobody's call.)
+    fn watch_pace(&mut self, dialed: &Dialed) {
+        let Some(job) = self.store.attempt(&dialed.attempt).and_then(|folder| folder.job.as_ref()) else {
+            return;
+        };
+        let Some(most) = job.is.plan.profile.max_concurrent_calls else { return };
+        let open = |id: &AttemptId| self.store.open.contains_key(id);
+        let legs = self.livekit.legs.values().map(|leg| &leg.dialed);
+        let live = legs.filter(|leg| leg.country == dialed.country && open(&leg.attempt)).count() + 1;
+        if u32::try_from(live).is_ok_and(|live| live > most) {
+            let (id, country) = (&dialed.attempt, &dialed.country);
+            self.violated(id, format!("{live} calls to {country} at once, {most} are allowed"));
+        }
     }
 
     fn watch_permission(&mut self, pid: Pid, id: &AttemptId) {
@@ -131,7 +178,10 @@ impl World {
         let allowed = outcome.is_some_and(|outcome| may_follow(outcome));
         let truth = self.witness.attempts.get(before).cloned().unwrap_or_default();
         if !allowed {
-            self.violated(id, format!("it follows attempt {}, whose outcome does not allow it", before.number));
+            self.violated(
+                id,
+                format!("it follows attempt {}, whose outcome does not allow it", before.number),
+            );
         }
         if truth.rings > 0 || (truth.invites > 0 && !truth.trunk_error) {
             self.violated(id, format!("an INVITE of attempt {} had left before", before.number));
@@ -179,18 +229,37 @@ impl World {
                 }
             }
             Document::Outcome(outcome) if folder.is_none_or(|folder| folder.outcome.is_none()) => {
-                self.witness.count(outcome.ending.outcome.as_str());
+                self.witness.count(outcome.says.outcome.as_str());
                 self.watch_outcome(id, outcome);
             }
             Document::Next(next) if folder.is_none_or(|folder| folder.next.is_none()) => {
                 if folder.is_none_or(|folder| folder.outcome.is_none()) {
                     self.violated(id, "next.json before outcome.json");
                 }
-                if next == "dead letter" && !self.witness.given_up.contains_key(&id.key) {
-                    self.violated(id, "next.json says dead letter, and there is none");
-                }
+                self.watch_next(id, *next);
             }
             _ => {}
+        }
+    }
+
+    /// What `next.json` says was done must have been done.
+    fn watch_next(&mut self, id: &AttemptId, next: Follow) {
+        let following = AttemptId::new(id.key.clone(), id.number + 1);
+        let done = match next {
+            Follow::Nothing => true,
+            Follow::DeadLetter => self.witness.given_up.get(&id.key).is_some_and(|next| *next > id.number),
+            Follow::Attempt(_) | Follow::Deferred => self.witness.sent.contains(&following),
+        };
+        if !done {
+            self.violated(id, format!("next.json says {next}, and it was not done"));
+        }
+    }
+
+    /// A call's message is sent again, for this attempt.
+    pub(crate) fn watch_sent_again(&mut self, id: &AttemptId) {
+        self.witness.sent.insert(id.clone());
+        if self.store.calls.get(&id.key).is_none_or(|call| call.message.is_none()) {
+            self.violated(id, "its message is put back, and message.json does not exist");
         }
     }
 
@@ -199,10 +268,22 @@ impl World {
             let before = AttemptId::new(id.key.clone(), before);
             let outcome = self.store.attempt(&before).and_then(|folder| folder.outcome());
             if !outcome.is_some_and(may_follow) {
-                let what = format!("it is claimed, and the outcome of attempt {} does not allow it", before.number);
+                let what =
+                    format!("it is claimed, and the outcome of attempt {} does not allow it", before.number);
                 self.violated(id, what);
             }
         }
+        let counted = (1..=id.number).filter(|number| !self.was_deferred(&id.key, *number)).count();
+        let most = self.settling.max_attempts + self.upstream.redrives(&id.key);
+        if u32::try_from(counted).is_ok_and(|counted| counted > most) {
+            self.violated(id, format!("{counted} attempts, {most} are allowed"));
+        }
+    }
+
+    fn was_deferred(&self, key: &CallKey, number: u32) -> bool {
+        let outcome =
+            self.store.attempt(&AttemptId::new(key.clone(), number)).and_then(|folder| folder.outcome());
+        outcome.is_some_and(|outcome| outcome.says.outcome == OutcomeKind::Deferred)
     }
 
     /// Only who holds the dial claim says how it ended, but for `unknown`.
@@ -211,7 +292,7 @@ impl World {
             return self.violated(id, "an outcome without a dial claim");
         };
         if let Some(decision) = &claim.decision {
-            if decision.ending.outcome != outcome.ending.outcome {
+            if decision.outcome.outcome != outcome.says.outcome {
                 self.violated(id, "an outcome that is not what was decided");
             }
             return;
@@ -223,7 +304,7 @@ impl World {
         if !(past || self.ecs.has_stopped(&claim.task)) {
             self.violated(id, "settled by somebody else while its task lives");
         }
-        if claim.failed.is_none() && outcome.ending.outcome != OutcomeKind::Unknown {
+        if claim.failed.is_none() && outcome.says.outcome != OutcomeKind::Unknown {
             self.violated(id, "an outcome by who does not hold the dial claim");
         }
     }
@@ -231,8 +312,15 @@ impl World {
     /// Upstream is told how an attempt ended.
     pub(crate) fn watch_told_by_task(&mut self, id: &AttemptId) {
         let outcome = self.store.attempt(id).and_then(|folder| folder.outcome());
-        if let Some(kind) = outcome.map(|outcome| outcome.ending.outcome) {
+        if let Some(kind) = outcome.map(|outcome| outcome.says.outcome) {
             self.watch_told(id, kind.as_str());
+        }
+    }
+
+    /// A settler tells upstream, or deletes what is left: by then its outcome must stand.
+    pub(crate) fn watch_settler_acts(&mut self, id: &AttemptId, what: &str) {
+        if self.store.attempt(id).is_none_or(|folder| folder.outcome.is_none()) {
+            self.violated(id, format!("a settler {what} before the outcome is written"));
         }
     }
 
@@ -246,11 +334,16 @@ impl World {
     }
 
     /// A message is laid to the dead letters.
-    pub(crate) fn watch_letter(&mut self, letter: &DeadLetter, saw_message: bool) {
-        let (id, code) = (&letter.attempt, letter.refusal.code);
-        self.note(id, || format!("dead letter of {}: {code}", letter.original_message_id));
+    pub(crate) fn watch_letter(
+        &mut self,
+        id: &AttemptId,
+        code: RefusalCode,
+        original: &str,
+        saw_message: bool,
+    ) {
+        self.note(id, || format!("dead letter of {original}: {code}"));
         self.witness.count("dead letters");
-        self.witness.refused.insert(letter.original_message_id.clone());
+        self.witness.refused.insert(original.to_owned());
         let gives_up = matches!(code, RefusalCode::ReceivesExhausted | RefusalCode::AttemptsExhausted);
         if !gives_up {
             if saw_message {
@@ -272,5 +365,6 @@ impl World {
 }
 
 fn may_follow(outcome: &Outcome) -> bool {
-    outcome.ending.retryable || outcome.ending.outcome == OutcomeKind::Deferred
+    let says = &outcome.says;
+    says.outcome != OutcomeKind::Unknown && (says.retryable || says.outcome == OutcomeKind::Deferred)
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use calls::ids::AttemptId;
 use calls::routing::Policy;
+use calls::settle;
 use jiff::Timestamp;
 
 use crate::broken::Rule;
@@ -16,12 +17,13 @@ use crate::letters::Letters;
 use crate::livekit::Livekit;
 use crate::queue::{Queue, QueueName};
 use crate::router::RouterProcess;
+use crate::settler::SettlerProcess;
 use crate::store::Store;
 use crate::task::TaskProcess;
 use crate::trace::Trace;
 use crate::upstream::Upstream;
 use crate::vendor::Vendor;
-use crate::weather::Weather;
+use crate::weather::{Service, Weather};
 use crate::witness::Witness;
 
 /// A process: a router at one message, a task, a settler at one attempt.
@@ -67,6 +69,8 @@ pub struct World {
     pub(crate) vendor: Vendor,
     pub(crate) routers: HashMap<Pid, RouterProcess>,
     pub(crate) tasks: HashMap<Pid, TaskProcess>,
+    pub(crate) settlers: HashMap<Pid, SettlerProcess>,
+    pub(crate) settling: settle::Policy,
     pub(crate) policy: Policy,
     /// A message that is received is hidden for so long.
     pub(crate) visibility: Ms,
@@ -77,7 +81,8 @@ impl World {
     /// The world at the beginning of a day.
     pub fn new(settings: Settings) -> Self {
         let mut dice = Dice::new(settings.seed);
-        let weather = Weather::of_day(&mut dice);
+        // A broken rule must show: it is the weather that brings it out.
+        let weather = Weather::of_day(&mut dice, settings.broken.is_some());
         let countries = Countries::of_day(&mut dice);
         // Few deliveries and a short deadline on some days: giving up is what they are about.
         let max_receives = *dice.one_of(&[3, 6, 20]);
@@ -99,6 +104,8 @@ impl World {
             vendor: Vendor::default(),
             routers: HashMap::new(),
             tasks: HashMap::new(),
+            settlers: HashMap::new(),
+            settling: settle::Policy::default(),
             policy: Policy { max_age, max_receives, claim_within },
             visibility,
             pids: 0,
@@ -138,6 +145,11 @@ impl World {
             Event::Drains(pid) => self.drains(pid),
             Event::RouterAsks { pid, ask } => self.router_asks(pid, *ask),
             Event::RouterHears { pid, input } => self.router_hears(pid, *input),
+            Event::CountsPlaces { pid, id, country, at_once, ours } => {
+                self.counts_places(pid, &id, &country, at_once, ours);
+            }
+            Event::SettlerAsks { pid, ask } => self.settler_asks(pid, *ask),
+            Event::SettlerHears { pid, input } => self.settler_hears(pid, *input),
             Event::TaskStarts(task) => self.task_starts(task),
             Event::TaskReads { task, until } => self.task_reads(task, until),
             Event::TaskStopped { task, why } => self.tell_of_a_task(task, why),
@@ -157,13 +169,17 @@ impl World {
             self.weather.calm_down();
             return;
         }
-        self.weather.change(&mut self.dice, now);
+        if self.weather.change(&mut self.dice, now) == Some(Service::Livekit) && self.dice.in_thousand(500) {
+            self.livekit_restarts();
+        }
         let next = self.dice.between(5 * MINUTE, 90 * MINUTE);
         self.clock.after(next, Event::Weather);
     }
 
     fn sweep(&mut self) {
         self.sweep_what_is_open();
+        self.sweep_rooms();
+        self.sweep_places();
         if !self.is_over() {
             self.clock.after(SWEEP_EVERY, Event::Sweep);
         }
@@ -177,7 +193,8 @@ impl World {
             && self.watcher.messages.is_empty()
             && self.routers.is_empty()
             && self.tasks.is_empty()
-            && self.nobody_settles()
+            && self.settlers.is_empty()
+            && self.store.places.is_empty()
             && self.ecs.is_empty()
             && self.livekit.is_empty()
             && self.vendor.is_empty()
@@ -222,7 +239,7 @@ impl World {
         } else if self.tasks.contains_key(&pid) {
             self.task_ends(pid, why);
         } else {
-            self.settler_dies(pid);
+            self.settlers.remove(&pid);
         }
     }
 
