@@ -28,7 +28,7 @@ pub const COUNTRIES: [Country; 4] = [
         prefix: "+5255",
         digits: 8,
         dial: r#""ringSeconds":25,"maxCallSeconds":600"#,
-        rest: r#","maxConcurrentCalls":6"#,
+        rest: r#","maxConcurrentCalls":14"#,
     },
     Country {
         code: "AR",

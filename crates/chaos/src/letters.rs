@@ -3,7 +3,6 @@
 use std::rc::Rc;
 
 use calls::ids::AttemptId;
-use calls::trigger::RefusalCode;
 
 use crate::clock::{HOUR, MINUTE, Ms};
 use crate::event::Event;
@@ -23,8 +22,6 @@ pub struct Letter {
     pub attempt: Option<AttemptId>,
     /// The queue's id of the message that was refused.
     pub original: String,
-    /// Why; none on a letter that the queue moved by itself.
-    pub code: Option<RefusalCode>,
     looked_at: bool,
 }
 
@@ -39,12 +36,11 @@ pub struct Letters {
 
 impl Letter {
     /// A letter of ours.
-    pub fn new(attempt: &AttemptId, code: RefusalCode, original: &str, body: Option<Rc<Vec<u8>>>) -> Self {
+    pub fn new(attempt: &AttemptId, original: &str, body: Option<Rc<Vec<u8>>>) -> Self {
         Self {
             body: body.unwrap_or_default(),
             attempt: Some(attempt.clone()),
             original: original.to_owned(),
-            code: Some(code),
             looked_at: false,
         }
     }
@@ -69,7 +65,6 @@ impl World {
             body: message.body,
             attempt: None,
             original: message.id,
-            code: None,
             looked_at: false,
         });
     }

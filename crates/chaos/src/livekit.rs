@@ -59,14 +59,11 @@ pub struct Leg {
     pub dialed: Dialed,
     /// Who dialed.
     pid: Pid,
-    begun: Ms,
     in_room: bool,
     answered: bool,
     /// Who dialed will get its reply.
     replies: bool,
     script: Script,
-    /// Since when its attempt is settled and it lives on.
-    pub outlives_since: Option<Ms>,
 }
 
 /// What the person, or the network, does.
@@ -258,17 +255,7 @@ impl World {
             _ => (self.dice.skewed(300, 4 * SECOND), LegStep::Rings),
         };
         let longest = dialed.ring + dialed.longest + LEG_MARGIN;
-        let begun = self.clock.now();
-        let leg = Leg {
-            dialed,
-            pid,
-            begun,
-            in_room: false,
-            answered: false,
-            replies,
-            script,
-            outlives_since: None,
-        };
+        let leg = Leg { dialed, pid, in_room: false, answered: false, replies, script };
         self.livekit.legs.insert(number, leg);
         self.clock.after(rings, Event::Leg { leg: number, step });
         self.clock.after(longest, Event::Leg { leg: number, step: LegStep::LastsTooLong });
@@ -432,10 +419,6 @@ impl Script {
 }
 
 impl Leg {
-    /// When its INVITE left.
-    pub fn begun(&self) -> Ms {
-        self.begun
-    }
     /// The trunk failed, and nothing rang.
     pub fn is_trunk_error(&self) -> bool {
         matches!(self.script, Script::Fails(500..=599))

@@ -199,7 +199,7 @@ impl World {
             let (id, code, original) = (&letter.attempt, letter.refusal.code, &letter.original_message_id);
             let saw_message = self.routers.get(&pid).is_some_and(|process| process.saw_message);
             self.watch_letter(id, code, original, saw_message);
-            self.letters.add(Letter::new(id, code, original, self.upstream.body_of(original)));
+            self.letters.add(Letter::new(id, original, self.upstream.body_of(original)));
         }
         match sending {
             Sending::Done => Input::LetterSent(Ok(())),

@@ -263,7 +263,7 @@ impl World {
                 stored.map(|message| (message.is.message_id.clone(), Rc::new(message.is.body.clone())));
             let Some((original, body)) = stored else { return Err("there is no message.json".to_owned()) };
             self.watch_letter(id, code, &original, false);
-            self.letters.add(Letter::new(id, code, &original, Some(body)));
+            self.letters.add(Letter::new(id, &original, Some(body)));
         }
         if sending == Sending::Done { Ok(()) } else { Err("the queue failed".to_owned()) }
     }

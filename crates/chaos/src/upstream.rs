@@ -127,7 +127,7 @@ impl World {
 }
 
 /// Of [`COUNTRIES`], in a thousand. What waits for a place or for the morning must not grow for ever.
-const SHARES: [u32; 4] = [420, 320, 120, 140];
+const SHARES: [u32; 4] = [470, 340, 80, 110];
 
 const HOSTILE: [&str; 5] =
     ["../../open/", "\\u0000\\ud83d\\ude00", "a2/outcome.json", "%2e%2e/", "' OR 1=1 -- "];
