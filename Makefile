@@ -1,6 +1,6 @@
 # The only verbs. What each needs it installs or builds by itself, or says what is missing; builds are kept.
 
-.PHONY: demo test check advisories build deploy build-RouterFunction bench image push clean
+.PHONY: demo test check advisories build deploy build-RouterFunction bench chaos image push clean
 
 # One call on this machine: make demo, or make demo MESSAGE=file.json. No account, no Docker. With STACK=1 it goes
 # through template.yaml, deployed to an AWS emulator.
@@ -35,6 +35,11 @@ build-RouterFunction:
 # What a call costs here: times, memory, CPU, beside LiveKit's own engine. Prints a table.
 bench:
 	@exec scripts/bench
+
+# Simulated campaign days, from a seed, until so many attempts were made; any promise of the call folder that breaks is
+# told with what led to it: make chaos, or make chaos ATTEMPTS=10000000 SEED=7, and DAY=3 TRACE=key to look again.
+chaos:
+	@ATTEMPTS='$(ATTEMPTS)' SEED='$(SEED)' DAY='$(DAY)' TRACE='$(TRACE)' BREAK='$(BREAK)' TALLY='$(TALLY)' scripts/chaos
 
 # The image that carries a call, for ARCH=x86_64 or arm64. make image push STAGE=dev: into that stage's repository, too.
 image:

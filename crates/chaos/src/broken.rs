@@ -1,0 +1,24 @@
+//! Rules broken on purpose: a simulation that does not notice them proves nothing.
+
+use clap::ValueEnum;
+
+/// A rule that the simulation's hands break, for a test. The core itself is never changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Rule {
+    /// A task dials although it could not take the dial claim.
+    SkipDialClaim,
+    /// A task that lost the dial claim, or never had it, writes an outcome all the same.
+    OutcomeWithoutHolding,
+    /// A task does not look at the clock before it dials, and its token does not expire.
+    DialAfterInviteBy,
+    /// A router gives a claimed message up without taking its dial claim.
+    GiveUpWithoutClaim,
+    /// A router acknowledges a message before its dead letter is sent.
+    AckBeforeDeadLetter,
+    /// A router refuses a message whose identity is claimed already.
+    RefuseAfterClaim,
+    /// A settler deletes the room, ends the agent and tells upstream before `unknown` is written.
+    ActBeforeUnknownIsWritten,
+    /// An `unknown` attempt is taken for one that may be tried again.
+    RedialUnknown,
+}

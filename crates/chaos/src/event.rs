@@ -1,0 +1,75 @@
+//! Everything that can be due on the clock.
+
+use calls::call;
+use calls::ids::AttemptId;
+use calls::{routing, settle};
+
+use crate::clock::Ms;
+use crate::ecs::TaskNumber;
+use crate::livekit::{Dialed, LegNumber, LegStep};
+use crate::queue::QueueName;
+use crate::store::{Document, Owner};
+use crate::task::Request;
+use crate::world::Pid;
+
+/// Something that happens at its time.
+#[derive(Debug)]
+pub enum Event {
+    /// Upstream sends.
+    Upstream,
+    /// A person looks at the dead letters.
+    Operator,
+    /// A service may go away for a while.
+    Weather,
+    /// The sweep runs.
+    Sweep,
+    /// A queue hands a message out, unless something has become of it since.
+    Deliver { queue: QueueName, place: u64, version: u64 },
+    /// A write of somebody who has given it up gets through.
+    LandsLate { id: AttemptId, document: Document, owner: Owner },
+    /// A process is gone, in the midst of anything.
+    Dies(Pid),
+    /// A task is told to stop.
+    Drains(Pid),
+    /// A router's request arrives where it goes.
+    RouterAsks { pid: Pid, ask: Box<Ask<routing::Effect>> },
+    /// Its answer arrives.
+    RouterHears { pid: Pid, input: Box<routing::Input> },
+    /// A router has put its place, and counts.
+    CountsPlaces { pid: Pid, id: AttemptId, country: String, at_once: usize, ours: bool },
+    /// A settler's request arrives where it goes.
+    SettlerAsks { pid: Pid, ask: Box<Ask<settle::Effect>> },
+    /// Its answer arrives.
+    SettlerHears { pid: Pid, input: Box<settle::Input> },
+    /// ECS has a machine for a task, or has none.
+    TaskStarts(TaskNumber),
+    /// A task reads its job.
+    TaskReads { task: TaskNumber, until: Ms },
+    /// ECS says that a task stopped.
+    TaskStopped { task: TaskNumber, why: &'static str },
+    /// A call's request arrives where it goes.
+    CallAsks { pid: Pid, request: Box<Request> },
+    /// A task's dial request arrives at LiveKit.
+    DialArrives { pid: Pid, dialed: Box<Dialed> },
+    /// News arrives at a call.
+    CallHears { pid: Pid, input: Box<call::Input> },
+    /// A call wants to be woken.
+    CallWakes { pid: Pid, at: Ms },
+    /// A phone's leg goes on.
+    Leg { leg: LegNumber, step: LegStep },
+    /// A room closes if nobody is in it any more.
+    RoomCloses { name: String, since: Ms },
+    /// The vendor ends an agent's call that nobody joined, or whose bridge is gone.
+    AgentCallEnds { id: String, only_unjoined: bool },
+}
+
+/// A request of a process on its way.
+#[derive(Debug)]
+pub struct Ask<E> {
+    /// What it asks for.
+    pub effect: E,
+    /// Drawn for this claim, and kept while that very claim is tried again.
+    pub owner: Owner,
+    /// Until when it is tried again.
+    pub until: Ms,
+}

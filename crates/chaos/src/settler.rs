@@ -1,0 +1,279 @@
+//! The hands of `calls::settle`: the watcher at one event, the sweep at one open attempt.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use calls::ids::AttemptId;
+use calls::outcome::{Outcome as Says, OutcomeKind};
+use calls::routing::Claim;
+use calls::settle::{Cause, Effect, Follow, Input, Settled, Settling};
+
+use crate::broken::Rule;
+use crate::clock::{MINUTE, Ms, SECOND};
+use crate::event::{Ask, Event};
+use crate::letters::Letter;
+use crate::queue::{Message, QueueName, Sending};
+use crate::store::{DialClaim, Document, Outcome, PAUSE, Put, TRY_FOR};
+use crate::weather::Service;
+use crate::world::{Pid, World};
+
+/// An event that could not be carried through comes again after this.
+const AGAIN_AFTER: Ms = MINUTE;
+
+/// A settler with one attempt in hand.
+#[derive(Debug)]
+pub struct SettlerProcess {
+    settling: Settling,
+    /// The event's place in the watcher's queue; none for the sweep.
+    event: Option<u64>,
+}
+
+impl World {
+    /// The sweep looks at everything that is open.
+    pub(crate) fn sweep_what_is_open(&mut self) {
+        let open: Vec<AttemptId> = self.store.open.keys().cloned().collect();
+        for id in open {
+            self.settle(id, Cause::Swept, None);
+        }
+    }
+
+    /// Rooms whose metadata names an attempt that has an outcome.
+    pub(crate) fn sweep_rooms(&mut self) {
+        if self.weather.is_away(Service::Livekit, self.clock.now()) {
+            return;
+        }
+        let has_outcome =
+            |id: &AttemptId| self.store.attempt(id).is_some_and(|folder| folder.outcome.is_some());
+        let rooms = self.livekit.rooms.iter();
+        let settled = rooms.filter(|(_, room)| room.attempt.as_ref().is_some_and(has_outcome));
+        let names: Vec<String> = settled.map(|(name, _)| name.clone()).collect();
+        for name in names {
+            self.delete_room(&name);
+        }
+    }
+
+    /// The watcher hears that a task stopped.
+    pub(crate) fn hear_of_a_task(&mut self, place: u64, message: &Message) {
+        let started_by = message.attempt.as_deref().and_then(|id| id.parse().ok());
+        let (Some(id), Some(task)) = (started_by, message.call_key.clone()) else {
+            return self.acknowledge(QueueName::Watcher, place);
+        };
+        let detail = String::from_utf8_lossy(&message.body).into_owned();
+        self.settle(id, Cause::Stopped { task, detail }, Some(place));
+    }
+
+    fn settle(&mut self, id: AttemptId, cause: Cause, event: Option<u64>) {
+        let pid = self.new_pid();
+        if cause != Cause::Swept {
+            self.note(&id, || format!("settler {pid}: {cause:?}"));
+        }
+        let settling = Settling::new(id, cause, self.settling, self.clock.wall());
+        let timeout = self.lambda_timeout();
+        self.clock.after(timeout, Event::Dies(pid));
+        self.go_on(pid, SettlerProcess { settling, event });
+    }
+
+    fn go_on(&mut self, pid: Pid, mut process: SettlerProcess) {
+        let id = process.settling.attempt().clone();
+        while let Some(effect) = process.settling.poll_effect() {
+            match effect {
+                Effect::Record(fact) => self.note(&id, || format!("settler {pid}: {fact:?}")),
+                Effect::Finish(settled) => return self.settled(pid, &id, process.event, &settled),
+                effect => {
+                    if self.strikes(self.weather.dies) {
+                        return self.note(&id, || format!("settler {pid} dies before {effect:?}"));
+                    }
+                    let takes = if self.strikes(self.weather.stalls) {
+                        self.dice.skewed(SECOND, 2 * MINUTE)
+                    } else {
+                        self.dice.skewed(2, 200)
+                    };
+                    let until = self.clock.now() + takes + TRY_FOR;
+                    let ask = Ask { effect, owner: self.dice.bits(), until };
+                    self.clock.after(takes, Event::SettlerAsks { pid, ask: Box::new(ask) });
+                    if self.strikes(self.weather.dies) {
+                        return self.note(&id, || format!("settler {pid} dies, its request is out"));
+                    }
+                }
+            }
+        }
+        self.settlers.insert(pid, process);
+    }
+
+    fn settled(&mut self, pid: Pid, id: &AttemptId, event: Option<u64>, settled: &Settled) {
+        if *settled != Settled::NotYet {
+            self.note(id, || format!("settler {pid}: {settled:?}"));
+        }
+        let Some(place) = event else { return };
+        match settled {
+            Settled::Retry(_) => self.put_off(QueueName::Watcher, place, AGAIN_AFTER),
+            Settled::Done(_) | Settled::NotYet | Settled::Stuck(_) => {
+                self.acknowledge(QueueName::Watcher, place)
+            }
+        }
+    }
+
+    /// A settler's request arrives, and is carried out whether its sender still lives or not.
+    pub(crate) fn settler_asks(&mut self, pid: Pid, ask: Ask<Effect>) {
+        let input = match &ask.effect {
+            Effect::LoadFolder(key) if self.store_reads() => {
+                let clock = &self.clock;
+                Some(Input::Folder(Ok(self.store.look_to_settle(key, |at| clock.wall_at(at)))))
+            }
+            Effect::LoadFolder(_) => None,
+            Effect::TakeDial(..) if self.breaks(Rule::GiveUpWithoutClaim) => {
+                Some(Input::Claimed(Claim::Ours))
+            }
+            Effect::TakeDial(..) | Effect::PutOutcome(..) | Effect::PutNext(..) => {
+                self.put_for_settler(pid, &ask.effect, ask.owner)
+            }
+            Effect::DeleteRoom(id, room) => Some(Input::Done(self.hang_up(id, room))),
+            Effect::EndAgent(id, agent) => Some(Input::Done(self.end_agent(id, agent))),
+            Effect::Tell(id, outcome) => {
+                self.watch_settler_acts(id, "tells upstream");
+                self.watch_told(id, outcome.outcome.as_str());
+                Some(Input::Done(Ok(())))
+            }
+            Effect::SendAttempt { attempt, delay } => Some(Input::Done(self.send_again(attempt, *delay))),
+            Effect::SendDeadLetter { attempt, refusal } => {
+                Some(Input::Done(self.bury_call(attempt, refusal.code)))
+            }
+            Effect::DeleteOpen(id) => self.close_attempt(id).map(Input::Done),
+            Effect::DeleteForsaken(id) => {
+                self.store.open.remove(id);
+                Some(Input::Done(Ok(())))
+            }
+            Effect::Record(_) | Effect::Finish(_) => return,
+        };
+        let takes = self.dice.skewed(2, 200);
+        match input {
+            Some(input) => self.clock.after(takes, Event::SettlerHears { pid, input: Box::new(input) }),
+            None if self.clock.now() < ask.until => {
+                self.clock.after(PAUSE, Event::SettlerAsks { pid, ask: Box::new(ask) });
+            }
+            None => {
+                let input = Box::new(not_done(&ask.effect));
+                self.clock.after(takes, Event::SettlerHears { pid, input });
+            }
+        }
+    }
+
+    /// Its answer arrives, if it still lives.
+    pub(crate) fn settler_hears(&mut self, pid: Pid, input: Input) {
+        let Some(mut process) = self.settlers.remove(&pid) else { return };
+        process.settling.handle(input);
+        self.go_on(pid, process);
+    }
+
+    fn put_for_settler(&mut self, pid: Pid, effect: &Effect, owner: u64) -> Option<Input> {
+        let at = self.clock.wall();
+        let (id, document) = match effect {
+            Effect::TakeDial(id, decision) => {
+                let claim = DialClaim {
+                    by: pid,
+                    task: format!("settler {pid}"),
+                    room: None,
+                    agent_call: None,
+                    invite_by: at,
+                    deadline: at,
+                    failed: None,
+                    decision: Some((**decision).clone()),
+                };
+                (id, Document::Dial(Box::new(claim)))
+            }
+            Effect::PutOutcome(id, outcome) => {
+                let says = Box::new(self.bent(id, outcome));
+                (id, Document::Outcome(Outcome { by: pid, says }))
+            }
+            Effect::PutNext(id, next) => (id, Document::Next(self.bent_next(id, *next))),
+            other => return Some(not_done(other)),
+        };
+        Some(match (effect, self.put(id, &document, owner)) {
+            (_, Put::Trouble) => return None,
+            (Effect::PutNext(..), _) => Input::Done(Ok(())),
+            (_, Put::Ours) => Input::Claimed(Claim::Ours),
+            (_, Put::Theirs) => Input::Claimed(Claim::Theirs),
+        })
+    }
+
+    /// The outcome as it is written: as it was decided, unless a rule is broken.
+    fn bent(&mut self, id: &AttemptId, outcome: &Says) -> Says {
+        let is_unknown = outcome.outcome == OutcomeKind::Unknown;
+        if is_unknown && self.breaks(Rule::ActBeforeUnknownIsWritten) {
+            self.watch_settler_acts(id, "tells upstream");
+            self.watch_told(id, outcome.outcome.as_str());
+        }
+        let retryable = outcome.retryable || (is_unknown && self.breaks(Rule::RedialUnknown));
+        Says { retryable, ..outcome.clone() }
+    }
+
+    /// What follows, likewise.
+    fn bent_next(&mut self, id: &AttemptId, next: Follow) -> Follow {
+        let outcome = self.store.attempt(id).and_then(|folder| folder.outcome());
+        let is_unknown = outcome.is_some_and(|outcome| outcome.says.outcome == OutcomeKind::Unknown);
+        if !(is_unknown && self.breaks(Rule::RedialUnknown)) {
+            return next;
+        }
+        let again = AttemptId::new(id.key.clone(), id.number + 1);
+        drop(self.send_again(&again, Duration::from_secs(30)));
+        Follow::Attempt(again.number)
+    }
+
+    fn hang_up(&mut self, id: &AttemptId, room: &str) -> Result<(), String> {
+        self.watch_settler_acts(id, "deletes the room");
+        if self.weather.is_away(Service::Livekit, self.clock.now()) || self.strikes(self.weather.fails) {
+            return Err("LiveKit does not answer".to_owned());
+        }
+        self.delete_room(room);
+        Ok(())
+    }
+
+    fn end_agent(&mut self, id: &AttemptId, agent: &str) -> Result<(), String> {
+        self.watch_settler_acts(id, "ends the agent");
+        if self.weather.is_away(Service::Vendor, self.clock.now()) || self.strikes(self.weather.fails) {
+            return Err("the vendor does not answer".to_owned());
+        }
+        self.vendor.ends(agent, false);
+        Ok(())
+    }
+
+    /// The call's message once more, for an attempt: its body, or only its key.
+    pub(crate) fn send_again(&mut self, id: &AttemptId, delay: Duration) -> Result<(), String> {
+        let sending = self.sending();
+        let stored = self.store.calls.get(&id.key).and_then(|call| call.message.as_ref());
+        let body = stored.map(|message| message.is.body.clone());
+        if sending != Sending::Failed {
+            let key = id.key.as_str().to_owned();
+            let alone = self.dice.in_thousand(200);
+            let body = body.filter(|_| !alone).unwrap_or_else(|| key.clone().into_bytes());
+            let message = Message::new(Rc::new(body), Some(key), Some(id.number.to_string()));
+            self.watch_sent_again(id);
+            let delay = Ms::try_from(delay.as_millis()).unwrap_or(Ms::MAX);
+            let message = self.send_to_calls(message, delay);
+            self.note(id, || format!("sent again as {message}"));
+        }
+        if sending == Sending::Done { Ok(()) } else { Err("the queue failed".to_owned()) }
+    }
+
+    fn bury_call(&mut self, id: &AttemptId, code: calls::trigger::RefusalCode) -> Result<(), String> {
+        let sending = self.sending();
+        if sending != Sending::Failed {
+            let stored = self.store.calls.get(&id.key).and_then(|call| call.message.as_ref());
+            let stored =
+                stored.map(|message| (message.is.message_id.clone(), Rc::new(message.is.body.clone())));
+            let Some((original, body)) = stored else { return Err("there is no message.json".to_owned()) };
+            self.watch_letter(id, code, &original, false);
+            self.letters.add(Letter::new(id, &original, Some(body)));
+        }
+        if sending == Sending::Done { Ok(()) } else { Err("the queue failed".to_owned()) }
+    }
+}
+
+fn not_done(effect: &Effect) -> Input {
+    let detail = "the store does not answer".to_owned();
+    match effect {
+        Effect::LoadFolder(_) => Input::Folder(Err(detail)),
+        Effect::TakeDial(..) | Effect::PutOutcome(..) => Input::Claimed(Claim::Failed(detail)),
+        _ => Input::Done(Err(detail)),
+    }
+}

@@ -1,0 +1,370 @@
+//! The witness: stands beside the phone, the store and the queues, and says when a promise is broken.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use calls::hours::Hours;
+use calls::ids::{AttemptId, CallKey};
+use calls::outcome::OutcomeKind;
+use calls::settle::Follow;
+use calls::trigger::RefusalCode;
+
+use crate::clock::{MINUTE, Ms};
+use crate::livekit::{Dialed, LEEWAY, LegNumber};
+use crate::store::{Document, Outcome, Owner};
+use crate::world::{Pid, World};
+
+/// From the look at the call hours to the INVITE: the claim's own tries, `inviteBy`, leeway.
+const DIAL_TAKES: Ms = 3 * MINUTE;
+
+/// What is true of an attempt, whoever knows it.
+#[derive(Clone, Debug, Default)]
+pub struct Truth {
+    invites: u32,
+    rings: u32,
+    /// Its INVITE came to a 5xx and nothing rang.
+    trunk_error: bool,
+    /// Terminal events that upstream was told, each kind once.
+    told: HashSet<String>,
+}
+
+/// A promise that was seen broken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Where, if it is one attempt's.
+    pub attempt: Option<AttemptId>,
+    /// What.
+    pub what: String,
+}
+
+/// What was seen.
+#[derive(Debug, Default)]
+pub struct Witness {
+    attempts: HashMap<AttemptId, Truth>,
+    rings: HashMap<CallKey, u32>,
+    /// The highest attempt that a letter of a given-up call names as next.
+    given_up: HashMap<CallKey, u32>,
+    /// Attempts for which a message was sent again.
+    sent: HashSet<AttemptId>,
+    duplicates: HashSet<String>,
+    /// Acknowledged, for the sake of this attempt.
+    acknowledged: HashMap<String, AttemptId>,
+    refused: HashSet<String>,
+    violations: Vec<Violation>,
+    /// How often things happened, for the curious.
+    pub tally: BTreeMap<&'static str, u64>,
+    /// Phones that rang twice.
+    pub double_rings: u64,
+    /// Messages that nobody has any more.
+    pub lost: u64,
+    /// Rooms, legs, tasks, agents, open attempts at the end of the day.
+    pub left_over: u64,
+}
+
+impl Witness {
+    /// Has any promise been broken?
+    pub fn has_violations(&self) -> bool {
+        !self.violations.is_empty()
+    }
+
+    /// All that were seen.
+    pub fn violations(&self) -> &[Violation] {
+        &self.violations
+    }
+
+    /// A promise was broken.
+    pub fn violated(&mut self, attempt: Option<AttemptId>, what: String) {
+        self.violations.push(Violation { attempt, what });
+    }
+
+    /// A delivery was found to be a duplicate and acknowledged.
+    pub fn duplicate(&mut self, message_id: &str) {
+        self.duplicates.insert(message_id.to_owned());
+        self.count("duplicates");
+    }
+
+    /// A delivery was acknowledged, because this attempt goes on without it.
+    pub fn acknowledges(&mut self, message_id: &str, attempt: AttemptId) {
+        self.acknowledged.insert(message_id.to_owned(), attempt);
+    }
+
+    /// For the sake of which attempt a message was acknowledged last.
+    pub fn acknowledged(&self, message_id: &str) -> Option<&AttemptId> {
+        self.acknowledged.get(message_id)
+    }
+
+    /// Counts something.
+    pub fn count(&mut self, what: &'static str) {
+        *self.tally.entry(what).or_default() += 1;
+    }
+
+    /// The message was acknowledged as a duplicate, or became a letter.
+    pub fn has_place(&self, message_id: &str) -> bool {
+        self.duplicates.contains(message_id) || self.refused.contains(message_id)
+    }
+
+    fn truth(&mut self, id: &AttemptId) -> &mut Truth {
+        self.attempts.entry(id.clone()).or_default()
+    }
+}
+
+impl World {
+    /// An INVITE leaves.
+    pub(crate) fn watch_invite(&mut self, pid: Pid, dialed: &Dialed) {
+        let id = &dialed.attempt;
+        self.note(id, || format!("phone: INVITE by {pid}"));
+        self.witness.count("invites");
+        let truth = self.witness.truth(id);
+        truth.invites += 1;
+        if truth.invites > 1 {
+            self.violated(id, "a second INVITE of one attempt");
+        }
+        if self.store.attempt(id).is_some_and(|folder| folder.outcome.is_some()) {
+            self.violated(id, "an INVITE of an attempt that has an outcome");
+        }
+        if self.witness.given_up.get(&id.key).is_some_and(|next| id.number < *next) {
+            self.violated(id, "an INVITE of an attempt that was given up");
+        }
+        self.watch_permission(pid, id);
+        for before in 1..id.number {
+            self.watch_another(&AttemptId::new(id.key.clone(), before), id);
+        }
+        self.watch_hours(id);
+        self.watch_pace(dialed);
+    }
+
+    /// Nobody is rung outside the call hours, but for what a dial may take from its claim on.
+    fn watch_hours(&mut self, id: &AttemptId) {
+        let Some(job) = self.store.attempt(id).and_then(|folder| folder.job.as_ref()) else { return };
+        let profile = &job.is.plan.profile;
+        let is_shut = |at| matches!(Hours::of(profile, self.clock.wall_at(at)), Hours::Shut { .. });
+        let now = self.clock.now();
+        if is_shut(now) && is_shut(now.saturating_sub(DIAL_TAKES)) {
+            self.violated(id, "rung outside the call hours");
+        }
+    }
+
+    /// Never more live calls of a country than there may be. (A leg whose attempt is settled is nobody's call.)
+    fn watch_pace(&mut self, dialed: &Dialed) {
+        let Some(job) = self.store.attempt(&dialed.attempt).and_then(|folder| folder.job.as_ref()) else {
+            return;
+        };
+        let Some(most) = job.is.plan.profile.max_concurrent_calls else { return };
+        let open = |id: &AttemptId| self.store.open.contains_key(id);
+        let legs = self.livekit.legs.values().map(|leg| &leg.dialed);
+        let live = legs.filter(|leg| leg.country == dialed.country && open(&leg.attempt)).count() + 1;
+        if u32::try_from(live).is_ok_and(|live| live > most) {
+            let (id, country) = (&dialed.attempt, &dialed.country);
+            self.violated(id, format!("{live} calls to {country} at once, {most} are allowed"));
+        }
+    }
+
+    fn watch_permission(&mut self, pid: Pid, id: &AttemptId) {
+        let now = self.clock.now();
+        let claim = self.store.attempt(id).and_then(|folder| folder.dial());
+        let Some(claim) = claim else { return self.violated(id, "an INVITE without a dial claim") };
+        let (by, permits) = (claim.by, claim.failed.is_none() && claim.decision.is_none());
+        let invite_by = self.clock.ms_of_wall(claim.invite_by);
+        if by != pid || !permits {
+            self.violated(id, "an INVITE by who does not hold the dial claim");
+        }
+        if now > invite_by + LEEWAY {
+            self.violated(id, "an INVITE after inviteBy");
+        }
+    }
+
+    /// Another attempt may follow only an outcome that allows it, and only if nothing rang in truth.
+    fn watch_another(&mut self, before: &AttemptId, id: &AttemptId) {
+        let outcome = self.store.attempt(before).and_then(|folder| folder.outcome());
+        let allowed = outcome.is_some_and(|outcome| may_follow(outcome));
+        let truth = self.witness.attempts.get(before).cloned().unwrap_or_default();
+        if !allowed {
+            self.violated(
+                id,
+                format!("it follows attempt {}, whose outcome does not allow it", before.number),
+            );
+        }
+        if truth.rings > 0 || (truth.invites > 0 && !truth.trunk_error) {
+            self.violated(id, format!("an INVITE of attempt {} had left before", before.number));
+        }
+    }
+
+    /// The phone rings.
+    pub(crate) fn watch_ring(&mut self, leg: LegNumber) {
+        let Some(id) = self.livekit.legs.get(&leg).map(|leg| leg.dialed.attempt.clone()) else { return };
+        self.note(&id, || "phone: rings".to_owned());
+        self.witness.count("rings");
+        self.witness.truth(&id).rings += 1;
+        let rings = self.witness.rings.entry(id.key.clone()).or_default();
+        *rings += 1;
+        if *rings > 1 {
+            self.witness.double_rings += 1;
+            self.violated(&id, "a second ring of one call");
+        }
+    }
+
+    /// Somebody answers.
+    pub(crate) fn watch_answer(&mut self, leg: LegNumber) {
+        let Some(id) = self.livekit.legs.get(&leg).map(|leg| leg.dialed.attempt.clone()) else { return };
+        self.note(&id, || "phone: answered".to_owned());
+        self.witness.count("answers");
+    }
+
+    /// A dial comes to nothing.
+    pub(crate) fn watch_failure(&mut self, leg: LegNumber) {
+        let Some(leg) = self.livekit.legs.get(&leg) else { return };
+        let (id, trunk_error) = (leg.dialed.attempt.clone(), leg.is_trunk_error());
+        self.note(&id, || format!("phone: fails, by the trunk {trunk_error}"));
+        self.witness.truth(&id).trunk_error |= trunk_error;
+    }
+
+    /// A document is put. What is there already stays, so only the first one counts.
+    pub(crate) fn watch_put(&mut self, id: &AttemptId, document: &Document, _owner: Owner) {
+        let folder = self.store.attempt(id);
+        match document {
+            Document::Job(_) if folder.is_none_or(|folder| folder.job.is_none()) => {
+                self.witness.count("attempts");
+                if id.number > 1 {
+                    self.witness.count("attempts after the first");
+                    self.watch_claim_of_another(id);
+                }
+            }
+            Document::Outcome(outcome) if folder.is_none_or(|folder| folder.outcome.is_none()) => {
+                self.witness.count(outcome.says.outcome.as_str());
+                self.watch_outcome(id, outcome);
+            }
+            Document::Next(next) if folder.is_none_or(|folder| folder.next.is_none()) => {
+                if folder.is_none_or(|folder| folder.outcome.is_none()) {
+                    self.violated(id, "next.json before outcome.json");
+                }
+                self.watch_next(id, *next);
+            }
+            _ => {}
+        }
+    }
+
+    /// What `next.json` says was done must have been done.
+    fn watch_next(&mut self, id: &AttemptId, next: Follow) {
+        let following = AttemptId::new(id.key.clone(), id.number + 1);
+        let done = match next {
+            Follow::Nothing => true,
+            Follow::DeadLetter => self.witness.given_up.get(&id.key).is_some_and(|next| *next > id.number),
+            Follow::Attempt(_) | Follow::Deferred => self.witness.sent.contains(&following),
+        };
+        if !done {
+            self.violated(id, format!("next.json says {next}, and it was not done"));
+        }
+    }
+
+    /// A call's message is sent again, for this attempt.
+    pub(crate) fn watch_sent_again(&mut self, id: &AttemptId) {
+        self.witness.sent.insert(id.clone());
+        if self.store.calls.get(&id.key).is_none_or(|call| call.message.is_none()) {
+            self.violated(id, "its message is put back, and message.json does not exist");
+        }
+    }
+
+    fn watch_claim_of_another(&mut self, id: &AttemptId) {
+        for before in 1..id.number {
+            let before = AttemptId::new(id.key.clone(), before);
+            let outcome = self.store.attempt(&before).and_then(|folder| folder.outcome());
+            if !outcome.is_some_and(may_follow) {
+                let what =
+                    format!("it is claimed, and the outcome of attempt {} does not allow it", before.number);
+                self.violated(id, what);
+            }
+        }
+        let counted = (1..=id.number).filter(|number| !self.was_deferred(&id.key, *number)).count();
+        let most = self.settling.max_attempts + self.upstream.redrives(&id.key);
+        if u32::try_from(counted).is_ok_and(|counted| counted > most) {
+            self.violated(id, format!("{counted} attempts, {most} are allowed"));
+        }
+    }
+
+    fn was_deferred(&self, key: &CallKey, number: u32) -> bool {
+        let outcome =
+            self.store.attempt(&AttemptId::new(key.clone(), number)).and_then(|folder| folder.outcome());
+        outcome.is_some_and(|outcome| outcome.says.outcome == OutcomeKind::Deferred)
+    }
+
+    /// Only who holds the dial claim says how it ended, but for `unknown`.
+    fn watch_outcome(&mut self, id: &AttemptId, outcome: &Outcome) {
+        let Some(claim) = self.store.attempt(id).and_then(|folder| folder.dial()).cloned() else {
+            return self.violated(id, "an outcome without a dial claim");
+        };
+        if let Some(decision) = &claim.decision {
+            if decision.outcome.outcome != outcome.says.outcome {
+                self.violated(id, "an outcome that is not what was decided");
+            }
+            return;
+        }
+        if claim.by == outcome.by {
+            return;
+        }
+        let past = self.clock.wall() > claim.deadline;
+        if !(past || self.ecs.has_stopped(&claim.task)) {
+            self.violated(id, "settled by somebody else while its task lives");
+        }
+        if claim.failed.is_none() && outcome.says.outcome != OutcomeKind::Unknown {
+            self.violated(id, "an outcome by who does not hold the dial claim");
+        }
+    }
+
+    /// Upstream is told how an attempt ended.
+    pub(crate) fn watch_told_by_task(&mut self, id: &AttemptId) {
+        let outcome = self.store.attempt(id).and_then(|folder| folder.outcome());
+        if let Some(kind) = outcome.map(|outcome| outcome.says.outcome) {
+            self.watch_told(id, kind.as_str());
+        }
+    }
+
+    /// A settler tells upstream, or deletes what is left: by then its outcome must stand.
+    pub(crate) fn watch_settler_acts(&mut self, id: &AttemptId, what: &str) {
+        if self.store.attempt(id).is_none_or(|folder| folder.outcome.is_none()) {
+            self.violated(id, format!("a settler {what} before the outcome is written"));
+        }
+    }
+
+    /// At most one distinct terminal event.
+    pub(crate) fn watch_told(&mut self, id: &AttemptId, terminal: &str) {
+        let told = &mut self.witness.truth(id).told;
+        told.insert(terminal.to_owned());
+        if told.len() > 1 {
+            self.violated(id, "upstream is told of two different ends");
+        }
+    }
+
+    /// A message is laid to the dead letters.
+    pub(crate) fn watch_letter(
+        &mut self,
+        id: &AttemptId,
+        code: RefusalCode,
+        original: &str,
+        saw_message: bool,
+    ) {
+        self.note(id, || format!("dead letter of {original}: {code}"));
+        self.witness.count("dead letters");
+        self.witness.refused.insert(original.to_owned());
+        let gives_up = matches!(code, RefusalCode::ReceivesExhausted | RefusalCode::AttemptsExhausted);
+        if !gives_up {
+            if saw_message {
+                self.violated(id, format!("refused as {code} after its identity was claimed"));
+            }
+            return;
+        }
+        let next = self.witness.given_up.entry(id.key.clone()).or_default();
+        *next = (*next).max(id.number);
+        if id.number > 1 {
+            let before = AttemptId::new(id.key.clone(), id.number - 1);
+            let folder = self.store.attempt(&before);
+            let settled = folder.is_some_and(|folder| folder.dial.is_some() && folder.outcome.is_some());
+            if !settled {
+                self.violated(&before, "given up, and its dial claim is still to be had");
+            }
+        }
+    }
+}
+
+fn may_follow(outcome: &Outcome) -> bool {
+    let says = &outcome.says;
+    says.outcome != OutcomeKind::Unknown && (says.retryable || says.outcome == OutcomeKind::Deferred)
+}
