@@ -92,12 +92,14 @@ async fn live(mut call: Call, mut hands: Hands, mut stop: Stop, last_resort: &mu
             }
         }
         let input = tokio::select! {
-            input = hands.next() => input,
-            () = until(call.poll_timeout()) => Input::Tick,
+            // What the room has told already comes before what its silence would mean.
+            biased;
             times = stop.told() => match times {
                 1 => Input::Drain,
                 _ => return Ran::StoppedTwice,
             },
+            input = hands.next() => input,
+            () = until(call.poll_timeout()) => Input::Tick,
         };
         last_resort.follow(&input);
         call.handle(input, clock::now());

@@ -38,8 +38,6 @@ pub struct Dialed {
     pub longest: Ms,
     /// Whose trunk.
     pub country: String,
-    /// Its sender stalled with it in hand: one that has died meanwhile has not sent it.
-    pub stalled: bool,
 }
 
 /// A room.
@@ -205,9 +203,6 @@ impl World {
     /// A dial request arrives.
     pub(crate) fn dial_arrives(&mut self, pid: Pid, dialed: Dialed) {
         let now = self.clock.now();
-        if dialed.stalled && !self.tasks.contains_key(&pid) {
-            return;
-        }
         if now > dialed.token_expires.saturating_add(LEEWAY) {
             return self.reply(pid, LegEvent::DialFailed(server("unauthenticated", "token is expired")));
         }

@@ -107,6 +107,10 @@ impl World {
         let Some(place) = event else { return };
         match settled {
             Settled::Retry(_) => self.put_off(QueueName::Watcher, place, AGAIN_AFTER),
+            Settled::Again(wait) => {
+                let wait = Ms::try_from(wait.as_millis()).unwrap_or(AGAIN_AFTER);
+                self.put_off(QueueName::Watcher, place, wait);
+            }
             Settled::Done(_) | Settled::NotYet | Settled::Stuck(_) => {
                 self.acknowledge(QueueName::Watcher, place)
             }

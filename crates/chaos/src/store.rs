@@ -169,6 +169,7 @@ impl AttemptFolder {
                 task: claim.task.clone(),
                 room: claim.room.clone(),
                 agent_call_id: claim.agent_call.clone(),
+                invite_by: claim.invite_by,
                 deadline: claim.deadline,
                 failed_before_dial: claim.failed.clone(),
                 decision: claim.decision.clone(),

@@ -295,7 +295,6 @@ impl World {
             ring: Ms::from(process.plan.profile.dial.ring_seconds) * SECOND,
             longest: Ms::from(process.plan.profile.dial.max_call_seconds) * SECOND,
             country: process.plan.profile.country.clone(),
-            stalled: stall + on_its_way > SECOND,
         };
         self.clock.after(stall + on_its_way, Event::DialArrives { pid, dialed: Box::new(dialed) });
     }
