@@ -101,18 +101,7 @@ impl Line<'_> {
         let at = Timestamp::now();
         let outcome = never_dialed(attempt, job, at);
         let decision = Decision { outcome, next: Follow::Nothing };
-        let dial = DialClaim {
-            v: V,
-            owner: draw_nonce(),
-            task: "ocg hangup".to_owned(),
-            room: None,
-            callee_identity: None,
-            agent_call_id: None,
-            invite_by: at,
-            deadline: at,
-            failed_before_dial: None,
-            decision: Some(decision),
-        };
+        let dial = DialClaim::decided("ocg hangup", at, decision);
         Ok(self.folders.claim_dial(attempt, &dial).await?)
     }
 

@@ -53,7 +53,7 @@ pub async fn open(settings: &Settings, worker: &WorkerSettings) -> anyhow::Resul
     let router = Router {
         name: format!("worker ({})", settings.task),
         folders,
-        profiles,
+        profiles: Arc::new(profiles),
         queue: queues.queue,
         dead_letters: queues.dead_letters,
         call_history: history.map(|url| deployment::call_history(&aws, url)),

@@ -110,6 +110,17 @@ impl Agent {
         }
     }
 
+    /// Ends the agent's call from outside, for who settles what a bridge left behind. A call that the vendor does not
+    /// have, that nobody has joined (it expires by itself) or that has ended is fine.
+    ///
+    /// # Errors
+    /// The vendor cannot be reached, or refuses our key.
+    pub async fn end(&self, agent_call_id: &str, api_key: &Secret) -> Result<(), AgentFailure> {
+        match self {
+            Self::Ultravox(client) => client.end(agent_call_id, api_key).await,
+        }
+    }
+
     /// Understands one text message of the agent's websocket. Total: what cannot be understood is
     /// [`Event::Ignored`], never an error that ends a call.
     pub fn decode_text(&self, text: &str) -> Event {

@@ -22,6 +22,7 @@ mod read;
 mod recording;
 mod retry;
 mod routing;
+mod settling;
 mod standing;
 
 use std::path::Path;
@@ -31,6 +32,7 @@ use std::time::Duration;
 use calls::ids::{AttemptId, CallKey, Nonce};
 use calls::outcome::Outcome;
 use futures_util::TryStreamExt;
+use jiff::Timestamp;
 use object_store::local::LocalFileSystem;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 
@@ -164,13 +166,14 @@ impl CallFolders {
         self.claim_owned(&paths::back(attempt, sqs_message_id), &draw_nonce(), back).await.map(drop)
     }
 
-    /// Marks an attempt as open, before its claim is tried. `false`: it is settled already
-    /// (`next.json` is there) and must not be opened again; nothing was written.
+    /// Marks an attempt as open, before its claim is tried; a mark that is there is renewed, so that nobody takes it
+    /// for forsaken now. `false`: it is settled already (`next.json` is there) and must not be opened again; nothing
+    /// was written.
     pub async fn open_attempt(&self, attempt: &AttemptId, open: &Open) -> Result<bool, StoreError> {
         if self.exists(&paths::next(attempt)).await? {
             return Ok(false);
         }
-        self.claim_owned(&paths::open(attempt), &draw_nonce(), open).await.map(|_| true)
+        self.put(&paths::open(attempt), open).await.map(|()| true)
     }
 
     /// Removes the mark of an open attempt and gives its place back, after reading its `next.json`. A mark that is gone is fine.
@@ -195,14 +198,16 @@ impl CallFolders {
 
     /// Every attempt that is not settled. "Nothing left over" is this being empty.
     pub async fn open_attempts(&self) -> Result<Vec<AttemptId>, StoreError> {
-        let folder = paths::open_folder();
-        let listed =
-            self.store.list(Some(&folder)).map_ok(|meta| meta.location).try_collect::<Vec<_>>().await;
-        let names = listed.map_err(|error| retry::unavailable(&folder, &error))?;
         let mut attempts: Vec<AttemptId> =
-            names.iter().filter_map(|path| path.filename()?.parse().ok()).collect();
+            self.open_marks().await?.into_iter().map(|(attempt, _)| attempt).collect();
         attempts.sort();
         Ok(attempts)
+    }
+
+    /// The same in no order, with the time at which each was last marked.
+    pub async fn open_marks(&self) -> Result<Vec<(AttemptId, Timestamp)>, StoreError> {
+        let marks = self.listed(&paths::open_folder()).await?;
+        Ok(marks.iter().filter_map(|(at, path)| Some((path.filename()?.parse().ok()?, *at))).collect())
     }
 
     /// Finds out whether there is a store that answers us, before somebody's call needs it. (To read a document does not

@@ -6,5 +6,6 @@ pub mod launch;
 pub mod profiles;
 pub mod queue;
 mod said;
+pub mod tasks;
 
 pub use said::said;

@@ -19,7 +19,7 @@ pub use env_file::{Environment, from_env_file};
 pub use environment::{from_environment, is_read};
 pub use files::from_directory;
 pub use parameters::{StoredProfiles, stored_credentials};
-pub use source::{DirectoryProfiles, ProfileSource};
+pub use source::{CredentialSource, DirectoryProfiles, ProfileSource};
 
 /// The variables of an environment. An empty or blank one counts as not set.
 #[derive(Clone, Default)]

@@ -275,7 +275,7 @@ async fn a_calls_life_leaves_what_was_promised() {
     assert_eq!(last.job.as_ref(), Some(&job));
     assert_eq!(last.launched.as_ref().unwrap().task, "arn", "the first note stays");
     assert_eq!((last.dial.as_ref(), last.outcome.as_ref()), (Some(&claim), Some(&outcome())));
-    assert!(!last.open);
+    assert_eq!(last.open, None);
 
     let stored = std::fs::read_to_string(file(&folder, &paths::next(&id))).unwrap();
     let stored: serde_json::Value = serde_json::from_str(&stored).unwrap();

@@ -15,7 +15,7 @@ use std::time::Duration;
 use calls::secret::Secret;
 use url::Url;
 
-pub use rooms::RoomsError;
+pub use rooms::{Room, RoomsError};
 pub use sip::{DialRequest, Dialed};
 pub use token::{JoinToken, RoomMetadata, TokenError};
 pub use trunks::Trunk;

@@ -38,6 +38,15 @@ pub enum RoomsError {
     },
 }
 
+/// A room as LiveKit lists it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// Its name.
+    pub name: String,
+    /// Its metadata; empty if it has none.
+    pub metadata: String,
+}
+
 impl Livekit {
     /// Deletes a room and with it every leg in it: a phone there gets BYE, or CANCEL while it rings.
     /// A room that is not there is fine. Tried again, with growing pauses, until it is gone or
@@ -98,6 +107,17 @@ impl Livekit {
         let grants = VideoGrants { room_list: true, ..VideoGrants::default() };
         let reply: ListRoomsResponse = self.ask("RoomService/ListRooms", &request, grants).await?;
         Ok(reply.rooms.into_iter().find(|found| found.name == room).map(|found| found.metadata))
+    }
+
+    /// Every room of the project, whosever it is.
+    ///
+    /// # Errors
+    /// LiveKit cannot be reached, or refuses.
+    pub async fn list_rooms(&self) -> Result<Vec<Room>, RoomsError> {
+        let grants = VideoGrants { room_list: true, ..VideoGrants::default() };
+        let reply: ListRoomsResponse =
+            self.ask("RoomService/ListRooms", &ListRoomsRequest::default(), grants).await?;
+        Ok(reply.rooms.into_iter().map(|room| Room { name: room.name, metadata: room.metadata }).collect())
     }
 
     /// Is there such a room?

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use calls::ids::AttemptId;
+use calls::ids::{AttemptId, CallKey};
 use calls::secret::Secret;
 use jiff::Timestamp;
 use livekit_api::access_token::{AccessToken, AccessTokenError, Claims, SIPGrants, VideoGrants};
@@ -26,6 +26,17 @@ pub struct RoomMetadata {
 }
 
 impl RoomMetadata {
+    /// Reads a room's metadata; `None`: it is none of ours.
+    pub fn read(metadata: &str) -> Option<Self> {
+        serde_json::from_str(metadata).ok()
+    }
+
+    /// The attempt whose room it is; `None`: there can be none of that name.
+    pub fn attempt(&self) -> Option<AttemptId> {
+        let key: CallKey = self.key.parse().ok()?;
+        (self.attempt > 0).then(|| AttemptId::new(key, self.attempt))
+    }
+
     /// The metadata of the room of one attempt.
     pub fn of(stage: &str, attempt: &AttemptId) -> Self {
         Self { stage: stage.to_owned(), key: attempt.key.as_str().to_owned(), attempt: attempt.number }
@@ -177,6 +188,16 @@ mod tests {
         assert!(claims.kind.is_empty(), "a standard participant");
         let config = claims.room_config.unwrap();
         assert_eq!(serde_json::from_str::<RoomMetadata>(&config.metadata).unwrap(), metadata);
+    }
+
+    #[test]
+    fn a_room_of_ours_names_its_attempt_and_any_other_none() {
+        let attempt = AttemptId::new(CallKey::from_sqs_message("m"), 2);
+        let text = serde_json::to_string(&RoomMetadata::of("local", &attempt)).unwrap();
+        assert_eq!(RoomMetadata::read(&text).and_then(|read| read.attempt()), Some(attempt));
+        for other in ["", "{}", "not ours", r#"{"stage":"local","key":"x","attempt":1}"#] {
+            assert_eq!(RoomMetadata::read(other).and_then(|read| read.attempt()), None, "{other}");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod paces;
 pub mod variables;
 mod way;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use calls::fact::Fact;
@@ -39,7 +40,7 @@ pub struct Router {
     /// Where call folders are.
     pub folders: CallFolders,
     /// The countries.
-    pub profiles: ProfileSource,
+    pub profiles: Arc<ProfileSource>,
     /// Where messages come from.
     pub queue: Queue,
     /// Where messages go that can never work.
@@ -115,7 +116,7 @@ async fn at_most<T>(doing: impl Future<Output = Result<T, String>>) -> Result<T,
 }
 
 /// 5, 10, 20 … seconds, 15 minutes at most: twenty deliveries last over three hours.
-fn try_again_after(receive_count: u32) -> Duration {
+pub fn try_again_after(receive_count: u32) -> Duration {
     let doubled = 1u32.checked_shl(receive_count.saturating_sub(1)).unwrap_or(u32::MAX);
     SOONEST_AGAIN.saturating_mul(doubled).min(LATEST_AGAIN)
 }

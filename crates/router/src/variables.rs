@@ -71,6 +71,16 @@ impl<G: Fn(&str) -> Option<String>> Reader<G> {
         }
     }
 
+    /// `MAX_ATTEMPTS` and `FIRST_DELAY_SECONDS`.
+    pub fn settling(&mut self) -> calls::settle::Policy {
+        let default = calls::settle::Policy::default();
+        let first_delay = self.number("FIRST_DELAY_SECONDS", default.first_delay.as_secs_f64());
+        calls::settle::Policy {
+            max_attempts: self.count("MAX_ATTEMPTS", default.max_attempts),
+            first_delay: Duration::try_from_secs_f64(first_delay).unwrap_or(default.first_delay),
+        }
+    }
+
     /// `MAX_RECEIVES`, `MAX_AGE_SECONDS` (0: age does not matter) and `CLAIM_WITHIN_SECONDS`.
     pub fn policy(&mut self) -> Policy {
         let default = Policy::default();

@@ -3,10 +3,10 @@
 
 use calls::fact::Fact;
 use calls::ids::{AttemptId, CallKey};
-use calls::outcome::{Outcome, OutcomeKind};
+use calls::outcome::{Outcome, OutcomeKind, Reason};
 use calls::phone::PhoneNumber;
 use calls::plan::{CallPlan, Leg};
-use calls::trigger::{Refusal, Tracking};
+use calls::trigger::{Refusal, RefusalCode, Tracking};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -106,10 +106,14 @@ impl About {
         })
     }
 
-    /// The event for a message that will never be dialed.
+    /// The event for a message that will never be dialed, or not any more.
     pub fn refusal(&self, at: Timestamp, refusal: &Refusal) -> Value {
+        let reason = match refusal.code {
+            RefusalCode::AttemptsExhausted => Reason::AttemptsExhausted,
+            _ => Reason::Refused,
+        };
         let more = [
-            ("reason", Value::from("refused")),
+            ("reason", Value::from(reason.as_str())),
             ("errorType", refusal.code.as_str().into()),
             ("path", refusal.path.clone().map_or(Value::Null, Value::from)),
         ];

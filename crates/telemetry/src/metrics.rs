@@ -73,6 +73,24 @@ impl Metrics {
         Self::new(at, &[waited], line)
     }
 
+    /// A sweep has ended, by stage: `OpenAttempts` that it leaves, of which `StuckAttempts` nobody will ever settle, and
+    /// `OldestOpenSeconds` since the oldest of them was last heard of.
+    pub fn of_sweep(
+        at: Timestamp,
+        stage: &Stage,
+        open: usize,
+        stuck: usize,
+        oldest_open_seconds: u64,
+    ) -> Self {
+        let line = json!({
+            "Stage": stage.0, "OpenAttempts": open, "StuckAttempts": stuck, "OldestOpenSeconds": oldest_open_seconds,
+        });
+        let mut oldest = directive(&["Stage"], "OldestOpenSeconds");
+        oldest["Metrics"][0]["Unit"] = "Seconds".into();
+        let counts = ["OpenAttempts", "StuckAttempts"].map(|name| directive(&["Stage"], name));
+        Self::new(at, &[counts.as_slice(), &[oldest]].concat(), line)
+    }
+
     fn new(at: Timestamp, directives: &[Value], mut line: Value) -> Self {
         line["_aws"] = json!({ "Timestamp": at.as_millisecond(), "CloudWatchMetrics": directives });
         Self(line)
@@ -185,6 +203,14 @@ mod tests {
             let found = extracted(&Metrics::of_refusal(at(), &Stage::new("prod"), code));
             assert_eq!(found, [("Refusals".to_owned(), 1.0, by_code)]);
         }
+    }
+
+    #[test]
+    fn a_sweep_says_what_it_leaves() {
+        let found = extracted(&Metrics::of_sweep(at(), &Stage::new("prod"), 12, 1, 635));
+        let of = |name: &str, value| (name.to_owned(), value, vec!["prod".to_owned()]);
+        let wanted = [of("OpenAttempts", 12.0), of("StuckAttempts", 1.0), of("OldestOpenSeconds", 635.0)];
+        assert_eq!(found, wanted);
     }
 
     #[test]

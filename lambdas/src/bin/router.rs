@@ -56,7 +56,7 @@ async fn build(settings: &Settings) -> anyhow::Result<Function> {
     let router = Router {
         name: "router".to_owned(),
         folders: CallFolders::in_bucket(&settings.bucket)?,
-        profiles: ProfileSource::Stored(profiles),
+        profiles: Arc::new(ProfileSource::Stored(profiles)),
         queue: Queue::new(sqs.clone(), &settings.trigger_call_queue_url),
         dead_letters: Queue::new(sqs.clone(), &settings.dead_letter_queue_url),
         call_history: settings.call_history_queue_url.as_ref().map(|url| Queue::new(sqs, url)),

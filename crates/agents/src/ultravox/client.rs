@@ -1,4 +1,4 @@
-//! The REST side: create a call, ask why one ended.
+//! The REST side: create a call, end one, ask why one ended.
 
 use std::error::Error;
 use std::time::Duration;
@@ -18,6 +18,8 @@ use crate::{AskedToWait, Created};
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 /// How long the question why a call ended may take, all in all.
 const WHY_ENDED_LIMIT: Duration = Duration::from_secs(2);
+/// How long the request to end a call may take.
+const END_LIMIT: Duration = Duration::from_secs(10);
 /// The vendor may close the socket a moment before it knows why; so long until it is asked again.
 const ASK_AGAIN_AFTER: Duration = Duration::from_millis(300);
 /// How long to wait when the vendor is full and does not say for how long; doubles each time.
@@ -187,6 +189,34 @@ impl Client {
             }
         };
         tokio::time::timeout(WHY_ENDED_LIMIT, asked).await.ok()
+    }
+
+    /// Ultravox REST API, "Send data message to call": 204; 422 for a call that is not joined yet, or over.
+    pub(crate) async fn end(&self, agent_call_id: &str, api_key: &Secret) -> Result<(), AgentFailure> {
+        let mut url = self.calls_url.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().push(agent_call_id).push("send_data_message");
+        }
+        let request = self.http.post(url).header("X-API-Key", api_key.expose()).timeout(END_LIMIT);
+        let answer =
+            request.json(&serde_json::json!({ "type": "hang_up" })).send().await.map_err(|error| {
+                AgentFailure::error(
+                    None,
+                    format!("the agent vendor cannot be reached: {}", in_one_line(&error)),
+                )
+            })?;
+        let status = answer.status();
+        match status {
+            StatusCode::NOT_FOUND | StatusCode::UNPROCESSABLE_ENTITY => Ok(()),
+            status if status.is_success() => Ok(()),
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                Err(refusal(FailureKind::Account, status, None, "the agent vendor refused our API key", &[]))
+            }
+            _ => {
+                let reply = read_bounded(answer).await.unwrap_or_default();
+                Err(refusal(FailureKind::Error, status, None, "the agent's call was not ended", &reply))
+            }
+        }
     }
 
     async fn end_reason(&self, call: &Url, api_key: &Secret) -> Option<String> {

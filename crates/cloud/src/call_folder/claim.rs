@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use calls::ids::Nonce;
 use object_store::path::Path;
-use object_store::{Error, PutMode, PutOptions, PutPayload};
+use object_store::{Error, ObjectStoreExt as _, PutMode, PutOptions, PutPayload};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -78,6 +78,21 @@ impl CallFolders {
             }
             if !may_pass(&refused) || !pauses.pause().await {
                 return Err(unavailable(path, &refused));
+            }
+        }
+    }
+}
+
+impl CallFolders {
+    /// Puts a document that is no claim; one that is there is replaced.
+    pub(super) async fn put<T: Serialize>(&self, path: &Path, document: &T) -> Result<(), StoreError> {
+        let payload = Bytes::from(to_value(path, document)?.to_string());
+        let mut pauses = Pauses::start();
+        loop {
+            match self.store.put(path, PutPayload::from(payload.clone())).await {
+                Ok(_) => return Ok(()),
+                Err(error) if may_pass(&error) && pauses.pause().await => {}
+                Err(error) => return Err(unavailable(path, &error)),
             }
         }
     }

@@ -97,6 +97,25 @@ pub struct DialClaim {
     pub decision: Option<Decision>,
 }
 
+impl DialClaim {
+    /// The claim of who settles, gives up or hangs up: nobody rings by it, and whoever finds it carries the decision
+    /// out. `by` is a name for people.
+    pub fn decided(by: &str, at: Timestamp, decision: Decision) -> Self {
+        Self {
+            v: V,
+            owner: super::draw_nonce(),
+            task: by.to_owned(),
+            room: None,
+            callee_identity: None,
+            agent_call_id: None,
+            invite_by: at,
+            deadline: at,
+            failed_before_dial: None,
+            decision: Some(decision),
+        }
+    }
+}
+
 /// `next.json`: what followed an attempt, written after it was done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

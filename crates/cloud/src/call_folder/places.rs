@@ -7,7 +7,7 @@ use calls::ids::AttemptId;
 use futures_util::TryStreamExt as _;
 use jiff::Timestamp;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt as _};
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt as _};
 
 use super::documents::{PlaceTaken, V};
 use super::{CallFolders, Claimed, StoreError, draw_nonce, paths, retry};
@@ -57,12 +57,9 @@ impl CallFolders {
         self.listed(&paths::pace_of(country)).await
     }
 
-    async fn listed(&self, folder: &Path) -> Result<Vec<(Timestamp, Path)>, StoreError> {
+    pub(super) async fn listed(&self, folder: &Path) -> Result<Vec<(Timestamp, Path)>, StoreError> {
         let listed = self.store.list(Some(folder));
-        let since = |meta: object_store::ObjectMeta| {
-            let since = Timestamp::from_millisecond(meta.last_modified.timestamp_millis());
-            (since.unwrap_or(Timestamp::MIN), meta.location)
-        };
+        let since = |meta: ObjectMeta| (changed(&meta), meta.location);
         let listed = listed.map_ok(since).try_collect().await;
         listed.map_err(|error| retry::unavailable(folder, &error))
     }
@@ -73,4 +70,9 @@ impl CallFolders {
             Err(error) => Err(retry::unavailable(path, &error)),
         }
     }
+}
+
+/// When an object was written.
+pub(super) fn changed(meta: &ObjectMeta) -> Timestamp {
+    Timestamp::from_millisecond(meta.last_modified.timestamp_millis()).unwrap_or(Timestamp::MIN)
 }

@@ -46,7 +46,9 @@ impl CallFolders {
                 Input::Stored(self.note_launched(&attempt, &Launched { v: V, task, at }).await.map_err(text))
             }
             Effect::TakeDial(attempt, ending) => {
-                let dial = no_dial(&attempt, &ending, at, signature);
+                let outcome = outcome(&attempt, &ending, at, signature);
+                let decision = Decision { outcome, next: Follow::DeadLetter };
+                let dial = DialClaim::decided(&signature.name, at, decision);
                 Input::Claimed(claim(self.claim_dial(&attempt, &dial).await))
             }
             Effect::NoteBack { attempt, message_id } => {
@@ -102,25 +104,6 @@ fn as_document(message: StoredMessage, signature: &Signature) -> Message {
     }
 }
 
-/// Nobody dials by this claim, whatever a late task believes.
-fn no_dial(attempt: &AttemptId, ending: &Ending, at: Timestamp, signature: &Signature) -> DialClaim {
-    DialClaim {
-        v: V,
-        owner: draw_nonce(),
-        task: signature.name.clone(),
-        room: None,
-        callee_identity: None,
-        agent_call_id: None,
-        invite_by: at,
-        deadline: at,
-        failed_before_dial: None,
-        decision: Some(Decision {
-            outcome: outcome(attempt, ending, at, signature),
-            next: Follow::DeadLetter,
-        }),
-    }
-}
-
 fn outcome(attempt: &AttemptId, ending: &Ending, at: Timestamp, signature: &Signature) -> Outcome {
     Outcome::new(ending.clone(), attempt.number, at, at, &signature.version)
 }
@@ -143,7 +126,7 @@ fn pointer(attempt: &AttemptId, job: &Job) -> ByDay {
     }
 }
 
-fn claim<T>(claimed: Result<Claimed<T>, StoreError>) -> Claim {
+pub(super) fn claim<T>(claimed: Result<Claimed<T>, StoreError>) -> Claim {
     match claimed {
         Ok(Claimed::Ours) => Claim::Ours,
         Ok(Claimed::Theirs(_)) => Claim::Theirs,
@@ -152,6 +135,6 @@ fn claim<T>(claimed: Result<Claimed<T>, StoreError>) -> Claim {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
-fn text(error: StoreError) -> String {
+pub(super) fn text(error: StoreError) -> String {
     error.to_string()
 }

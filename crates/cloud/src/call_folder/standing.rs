@@ -3,10 +3,13 @@
 use calls::ids::{AttemptId, CallKey};
 use calls::outcome::{Outcome, OutcomeKind};
 use calls::routing::{AttemptSeen, Folder, StoredMessage};
+use calls::settle::{self, DialSeen, JobSeen};
+use jiff::Timestamp;
 use object_store::ObjectStore;
 use object_store::path::Path;
 
 use super::documents::{DialClaim, Job, Launched, Message, Next, Open};
+use super::places::changed;
 use super::retry::{Pauses, may_pass, unavailable};
 use super::{CallFolders, StoreError, paths};
 
@@ -24,8 +27,8 @@ pub struct Standing {
 pub struct AttemptStanding {
     /// Which, from 1.
     pub number: u32,
-    /// Is `open/` marked?
-    pub open: bool,
+    /// Since when `open/` is marked, or when its message was put back for the last time; `None`: it is not.
+    pub open: Option<Timestamp>,
     /// `job.json`.
     pub job: Option<Job>,
     /// `launched.json`.
@@ -44,6 +47,11 @@ impl Standing {
     /// The last attempt, if there is one.
     pub fn last_attempt(&self) -> Option<&AttemptStanding> {
         self.attempts.last()
+    }
+
+    /// The attempt of this number.
+    pub fn attempt(&self, number: u32) -> Option<&AttemptStanding> {
+        self.attempts.iter().find(|attempt| attempt.number == number)
     }
 
     /// Has the call ended: does its last attempt's `next.json` say so?
@@ -83,7 +91,41 @@ impl From<&Standing> for Folder {
     }
 }
 
+/// What settling wants to know of it.
+impl From<&Standing> for settle::Folder {
+    fn from(standing: &Standing) -> Self {
+        let dial = |dial: &DialClaim| DialSeen {
+            task: dial.task.clone(),
+            room: dial.room.clone(),
+            agent_call_id: dial.agent_call_id.clone(),
+            deadline: dial.deadline,
+            failed_before_dial: dial.failed_before_dial.clone(),
+            decision: dial.decision.clone(),
+        };
+        let seen = |attempt: &AttemptStanding| settle::AttemptSeen {
+            open: attempt.open,
+            job: attempt.job.as_ref().map(|job| JobSeen { made_at: job.made_at, deadline: job.deadline }),
+            launched: attempt.launched.is_some(),
+            dial: attempt.dial.as_ref().map(dial),
+            outcome: attempt.outcome.clone(),
+            next: attempt.next.as_ref().map(|next| next.next),
+        };
+        let attempts = standing.attempts.iter().map(|attempt| (attempt.number, seen(attempt))).collect();
+        Self { message: standing.message.is_some(), attempts }
+    }
+}
+
 impl CallFolders {
+    /// As [`look`](Self::look), with this attempt in it even where nothing of it is there but its mark in `open/`.
+    pub async fn look_with(&self, attempt: &AttemptId) -> Result<Standing, StoreError> {
+        let mut standing = self.look(&attempt.key).await?;
+        if standing.attempt(attempt.number).is_none() {
+            standing.attempts.push(self.look_at_attempt(attempt).await?);
+            standing.attempts.sort_by_key(|attempt| attempt.number);
+        }
+        Ok(standing)
+    }
+
     /// Reads where a call stands. What is written while this reads may be missing in it: decide by
     /// claims, not by this alone.
     pub async fn look(&self, key: &CallKey) -> Result<Standing, StoreError> {
@@ -111,9 +153,11 @@ impl CallFolders {
         let dial = self.read(&paths::dial(attempt)).await?;
         let launched = self.read(&paths::launched(attempt)).await?;
         let job = self.read(&paths::job(attempt)).await?;
-        let back = self.list(&paths::back_folder(attempt)).await?.files;
-        let back = back.iter().filter_map(|file| file.strip_suffix(".json")).map(str::to_owned).collect();
-        let open = self.read::<Open>(&paths::open(attempt)).await?.is_some();
+        let put_back = self.list(&paths::back_folder(attempt)).await?;
+        let back =
+            put_back.files.iter().filter_map(|file| file.strip_suffix(".json")).map(str::to_owned).collect();
+        let open = self.read::<Open>(&paths::open(attempt)).await?;
+        let open = open.map(|open| put_back.newest.map_or(open.at, |newest| newest.max(open.at)));
         Ok(AttemptStanding { number: attempt.number, open, job, launched, dial, outcome, next, back })
     }
 
@@ -129,6 +173,7 @@ impl CallFolders {
             }
         };
         let name = |path: &Path| path.filename().map(str::to_owned);
+        let newest = listed.objects.iter().map(|meta| changed(meta)).max();
         let mut files: Vec<(String, usize)> = listed
             .objects
             .iter()
@@ -136,7 +181,7 @@ impl CallFolders {
             .collect();
         files.sort();
         let (files, sizes) = files.into_iter().unzip();
-        Ok(Listed { files, sizes, folders: listed.common_prefixes.iter().filter_map(name).collect() })
+        Ok(Listed { files, sizes, newest, folders: listed.common_prefixes.iter().filter_map(name).collect() })
     }
 }
 
@@ -145,5 +190,7 @@ pub(super) struct Listed {
     pub(super) files: Vec<String>,
     /// In bytes, of each file.
     pub(super) sizes: Vec<usize>,
+    /// When the newest of them was written.
+    newest: Option<Timestamp>,
     pub(super) folders: Vec<String>,
 }

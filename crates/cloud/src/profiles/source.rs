@@ -6,7 +6,7 @@ use std::sync::Arc;
 use calls::profile::Profiles;
 
 use super::cache::{Cache, Known};
-use super::{StoredProfiles, from_directory};
+use super::{Credentials, StoredProfiles, Variables, from_directory, stored_credentials};
 
 /// The country profiles of a process that lives long.
 #[derive(Debug)]
@@ -29,6 +29,34 @@ impl ProfileSource {
             Self::Stored(stored) => stored.get(fresh).await,
             Self::Directory(directory) => directory.get(fresh).await,
             Self::Environment(profiles) => Ok(Known { profiles: profiles.clone(), stale: None }),
+        }
+    }
+}
+
+/// Where the secrets of a process that lives long come from.
+#[derive(Clone, Debug)]
+pub enum CredentialSource {
+    /// In the parameter store of this stage.
+    Stored {
+        /// What it is asked with.
+        client: aws_sdk_ssm::Client,
+        /// The deployment's name.
+        stage: String,
+    },
+    /// In the environment, which does not change.
+    Environment(Variables),
+}
+
+impl CredentialSource {
+    /// A country's secrets.
+    ///
+    /// # Errors
+    /// A sentence that says what is missing and quotes no secret.
+    pub async fn of(&self, country: &str) -> Result<Credentials, String> {
+        match self {
+            Self::Stored { client, stage } => stored_credentials(client, stage, country).await,
+            Self::Environment(variables) => Credentials::from_environment(country, variables)
+                .map_err(|missing| missing.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")),
         }
     }
 }
