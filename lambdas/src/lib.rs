@@ -2,3 +2,4 @@
 
 pub mod router;
 pub mod settings;
+pub mod watcher;
