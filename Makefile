@@ -1,6 +1,6 @@
 # The only verbs. What each needs it installs or builds by itself, or says what is missing; builds are kept.
 
-.PHONY: demo test check advisories build deploy build-RouterFunction bench chaos image push clean
+.PHONY: demo test check advisories build deploy build-RouterFunction build-WatcherFunction bench chaos image push clean
 
 # One call on this machine: make demo, or make demo MESSAGE=file.json. No account, no Docker. With STACK=1 it goes
 # through template.yaml, deployed to an AWS emulator.
@@ -31,6 +31,9 @@ deploy:
 # sam asks for these, one for each function.
 build-RouterFunction:
 	@exec scripts/function router '$(ARTIFACTS_DIR)'
+
+build-WatcherFunction:
+	@exec scripts/function watcher '$(ARTIFACTS_DIR)'
 
 # What a call costs here: times, memory, CPU, beside LiveKit's own engine. Prints a table.
 bench:

@@ -106,6 +106,11 @@ impl Stack {
         self.queue("DeadLetterQueueUrl")
     }
 
+    /// Where the news of stopped tasks waits.
+    pub fn task_events(&self) -> anyhow::Result<Queue> {
+        self.queue("TaskEventsQueueUrl")
+    }
+
     fn queue(&self, output: &str) -> anyhow::Result<Queue> {
         Ok(Queue::new(aws_sdk_sqs::Client::new(&self.aws), self.output(output)?))
     }

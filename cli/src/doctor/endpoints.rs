@@ -7,34 +7,43 @@ use cloud::said;
 
 /// Open attempts that are no cause for thought: calls that run now.
 const MANY_OPEN: usize = 10_000;
+/// Events that are no cause for thought: calls that ended this minute.
+const MANY_EVENTS: u64 = 1_000;
 
 /// Who works in the deployment, as far as it can be looked up.
 pub struct Parts {
     /// The router's role.
     pub router_role: Result<String, String>,
+    /// The watcher's.
+    pub watcher_role: Result<String, String>,
     /// The role of a call's process, and the one that starts it.
     pub task_roles: Result<(String, String), String>,
     function: Result<String, String>,
+    watcher: Result<String, String>,
     image: Result<String, String>,
 }
 
 impl Parts {
     /// Looks them up.
     pub async fn find(stack: &Stack) -> Self {
-        let (router_role, function) = match router(stack).await {
-            Ok((role, state)) => (Ok(role), Ok(state)),
-            Err(detail) => (Err(detail.clone()), Err(detail)),
-        };
-        let (task_roles, image) = match task(stack).await {
-            Ok((roles, image)) => (Ok(roles), Ok(image)),
-            Err(detail) => (Err(detail.clone()), Err(detail)),
-        };
-        Self { router_role, task_roles, function, image }
+        let (router_role, router) = both(function(stack, "RouterFunctionName").await);
+        let (watcher_role, watcher) = both(function(stack, "WatcherFunctionName").await);
+        let (task_roles, image) = both(task(stack).await);
+        Self { router_role, watcher_role, task_roles, function: router, watcher, image }
     }
 }
 
-async fn router(stack: &Stack) -> Result<(String, String), String> {
-    let name = stack.output("RouterFunctionName").map_err(|error| error.to_string())?;
+/// What was found, each by itself.
+fn both<A, B>(found: Result<(A, B), String>) -> (Result<A, String>, Result<B, String>) {
+    match found {
+        Ok((one, other)) => (Ok(one), Ok(other)),
+        Err(detail) => (Err(detail.clone()), Err(detail)),
+    }
+}
+
+/// The role of the function that this output names, and its state.
+async fn function(stack: &Stack, output: &str) -> Result<(String, String), String> {
+    let name = stack.output(output).map_err(|error| error.to_string())?;
     let asked =
         aws_sdk_lambda::Client::new(&stack.aws).get_function_configuration().function_name(name).send();
     let found = asked.await.map_err(|error| said(&error))?;
@@ -57,7 +66,9 @@ async fn task(stack: &Stack) -> Result<((String, String), String), String> {
 
 /// A line for each part.
 pub async fn check(stack: &Stack, parts: &Parts) -> Vec<Line> {
-    let function = Line::of("router", parts.function.clone(), "deploy it again: make deploy");
+    let todo = "deploy it again: make deploy";
+    let function = Line::of("router", parts.function.clone(), todo);
+    let watcher = Line::of("watcher", parts.watcher.clone(), todo);
     let image = match &parts.image {
         Ok(image) if image.ends_with(":none") => Line::red(
             "task image",
@@ -70,8 +81,10 @@ pub async fn check(stack: &Stack, parts: &Parts) -> Vec<Line> {
     vec![
         stack_line(stack),
         function,
+        watcher,
         event_source(stack).await,
         queue(stack).await,
+        task_events(stack).await,
         dead_letters(stack).await,
         folders(stack).await,
         image,
@@ -109,6 +122,24 @@ async fn queue(stack: &Stack) -> Line {
         format!("{} waiting, {} being routed, {} put off", depth.waiting, depth.in_flight, depth.delayed)
     };
     Line::of("queue", depth.map(told), todo)
+}
+
+async fn task_events(stack: &Stack) -> Line {
+    let depth = match stack.task_events() {
+        Ok(queue) => queue.depth().await,
+        Err(problem) => Err(problem.to_string()),
+    };
+    match depth {
+        Ok(depth) if depth.waiting > MANY_EVENTS => Line::yellow(
+            "news of tasks",
+            format!("{} wait", depth.waiting),
+            "the watcher does not keep up, or fails: look at its log",
+        ),
+        Ok(depth) => {
+            Line::green("news of tasks", format!("{} wait, {} in hand", depth.waiting, depth.in_flight))
+        }
+        Err(detail) => Line::red("news of tasks", detail, "deploy it again: make deploy"),
+    }
 }
 
 async fn dead_letters(stack: &Stack) -> Line {

@@ -13,6 +13,7 @@ use crate::stack::Stack;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Role {
     Router,
+    Watcher,
     Task,
     TaskStart,
 }
@@ -27,11 +28,13 @@ const RIGHTS: &[Right] = &[
         "sqs:{queue}",
     ),
     (Role::Router, &["sqs:SendMessage"], "sqs:{dead}"),
+    (Role::Router, &["sqs:SendMessage"], "sqs:{queue}"),
     (Role::Router, &["sqs:SendMessage"], "sqs:{history}"),
     (Role::Router, &["ssm:GetParametersByPath"], "ssm:parameter/ocg/{stage}/profiles"),
     (Role::Router, &["s3:ListBucket"], "s3:{bucket}"),
     (Role::Router, &["s3:GetObject", "s3:PutObject"], "s3:{bucket}/calls/any"),
     (Role::Router, &["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], "s3:{bucket}/open/any"),
+    (Role::Router, &["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], "s3:{bucket}/pace/any"),
     (Role::Router, &["s3:PutObject"], "s3:{bucket}/by-day/any"),
     (Role::Router, &["ecs:RunTask"], "{task-definition}"),
     (Role::Router, &["iam:PassRole"], "{task-role}"),
@@ -41,6 +44,27 @@ const RIGHTS: &[Right] = &[
         &["logs:CreateLogStream", "logs:PutLogEvents"],
         "logs:log-group:{router-log}:log-stream:any",
     ),
+    (
+        Role::Watcher,
+        &["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ChangeMessageVisibility"],
+        "sqs:{events}",
+    ),
+    (Role::Watcher, &["sqs:SendMessage"], "sqs:{queue}"),
+    (Role::Watcher, &["sqs:SendMessage"], "sqs:{dead}"),
+    (Role::Watcher, &["sqs:SendMessage"], "sqs:{history}"),
+    (Role::Watcher, &["ecs:DescribeTasks"], "ecs:task/ocg-{stage}/any"),
+    (Role::Watcher, &["ssm:GetParametersByPath"], "ssm:parameter/ocg/{stage}/profiles"),
+    (Role::Watcher, &["ssm:GetParameter"], "ssm:parameter/ocg/{stage}/secrets/any"),
+    (Role::Watcher, &["kms:Decrypt"], "kms:key/any"),
+    (Role::Watcher, &["s3:ListBucket"], "s3:{bucket}"),
+    (Role::Watcher, &["s3:GetObject", "s3:PutObject"], "s3:{bucket}/calls/any"),
+    (Role::Watcher, &["s3:GetObject", "s3:DeleteObject"], "s3:{bucket}/open/any"),
+    (Role::Watcher, &["s3:DeleteObject"], "s3:{bucket}/pace/any"),
+    (
+        Role::Watcher,
+        &["logs:CreateLogStream", "logs:PutLogEvents"],
+        "logs:log-group:{watcher-log}:log-stream:any",
+    ),
     (Role::Task, &["ssm:GetParameter"], "ssm:parameter/ocg/{stage}/secrets/any"),
     (Role::Task, &["kms:Decrypt"], "kms:key/any"),
     (Role::Task, &["s3:ListBucket"], "s3:{bucket}"),
@@ -49,6 +73,7 @@ const RIGHTS: &[Right] = &[
         &["s3:GetObject", "s3:PutObject", "s3:PutObjectTagging", "s3:AbortMultipartUpload"],
         "s3:{bucket}/calls/any",
     ),
+    (Role::Task, &["s3:DeleteObject"], "s3:{bucket}/pace/any"),
     (Role::Task, &["sqs:SendMessage"], "sqs:{history}"),
     (Role::TaskStart, &["ecr:GetAuthorizationToken"], "*"),
     (
@@ -115,6 +140,7 @@ impl Role {
     fn word(self) -> &'static str {
         match self {
             Self::Router => "router",
+            Self::Watcher => "watcher",
             Self::Task => "task",
             Self::TaskStart => "task start",
         }
@@ -131,6 +157,7 @@ impl Names<'_> {
     fn role(&self, role: Role) -> Result<String, String> {
         match role {
             Role::Router => self.parts.router_role.clone(),
+            Role::Watcher => self.parts.watcher_role.clone(),
             Role::Task => self.parts.task_roles.clone().map(|(task, _)| task),
             Role::TaskStart => self.parts.task_roles.clone().map(|(_, start)| start),
         }
@@ -155,8 +182,10 @@ impl Names<'_> {
         for (name, value) in [
             ("{queue}", self.output("TriggerCallQueueUrl").map(|url| last(&url))),
             ("{dead}", self.output("DeadLetterQueueUrl").map(|url| last(&url))),
+            ("{events}", self.output("TaskEventsQueueUrl").map(|url| last(&url))),
             ("{bucket}", self.output("CallFoldersBucket")),
             ("{router-log}", self.output("RouterLogGroup")),
+            ("{watcher-log}", self.output("WatcherLogGroup")),
             ("{task-log}", self.output("TaskLogGroup")),
             ("{repository}", self.output("ImageRepositoryUri").map(|uri| last(&uri))),
         ] {
@@ -208,7 +237,7 @@ impl Names<'_> {
         };
         let (partition, region, account) = self.place().unwrap_or_default();
         match actions {
-            ["ecs:RunTask"] => {
+            ["ecs:RunTask" | "ecs:DescribeTasks"] => {
                 let cluster = self.output("ClusterName").unwrap_or_default();
                 vec![entry(
                     "ecs:cluster",
@@ -250,6 +279,7 @@ mod tests {
             let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
             let role = match *cells.first()? {
                 "RouterRole" => Role::Router,
+                "WatcherRole" => Role::Watcher,
                 "TaskRole" => Role::Task,
                 "TaskStartRole" => Role::TaskStart,
                 _ => return None,

@@ -44,12 +44,39 @@ fn a_message_stays_invisible_six_times_as_long_as_its_function_may_take() {
         let (visible_after, timeout) = (queue["VisibilityTimeout"].as_u64(), function["Timeout"].as_u64());
         assert!(visible_after.unwrap() >= 6 * timeout.unwrap(), "{id}: {visible_after:?}, {timeout:?}");
         assert_eq!(source["FunctionResponseTypes"], json!(["ReportBatchItemFailures"]), "{id}");
+        let most = &source["ScalingConfig"]["MaximumConcurrency"];
+        assert!(most.is_u64(), "{id} may take all that the account has");
         // The router shares its pace out by the number that really limits it; a variable is a text.
         let instances = &function["Environment"]["Variables"]["ROUTER_INSTANCES"];
-        let most = &source["ScalingConfig"]["MaximumConcurrency"];
-        let plain = |value: &Value| value.to_string().replace('"', "");
-        assert_eq!(plain(most), plain(instances), "{id}");
+        assert!(instances.is_null() || *instances == json!(most.to_string()), "{id}");
     }
+    let routers = &template.resource("RouterFunction")["Environment"]["Variables"]["ROUTER_INSTANCES"];
+    assert!(routers.is_string());
+}
+
+#[test]
+fn only_news_of_tasks_of_this_deployment_that_have_stopped_wakes_the_watcher() {
+    let Some(template) = Template::translated() else { return };
+    let rule = template.resource("TaskStopped");
+    let cluster = json!({ "Fn::GetAtt": ["Cluster", "Arn"] });
+    let pattern = json!({
+        "source": ["aws.ecs"],
+        "detail-type": ["ECS Task State Change"],
+        "detail": { "clusterArn": [cluster], "lastStatus": ["STOPPED"] },
+    });
+    assert_eq!(rule["EventPattern"], pattern);
+    let [target] = &rule["Targets"].as_array().unwrap()[..] else { panic!("one target") };
+    assert_eq!(given::name_in(&target["Arn"]), "TaskEventsQueue");
+    // What the queue lets in is what the rule sends.
+    let policy = template.resource("TaskEventsQueuePolicy");
+    let statements = policy["PolicyDocument"]["Statement"].as_array().unwrap();
+    let allowed = statements.iter().find(|statement| statement["Effect"] == "Allow").unwrap();
+    assert_eq!(allowed["Principal"], json!({ "Service": "events.amazonaws.com" }));
+    let by = &allowed["Condition"]["ArnEquals"]["aws:SourceArn"];
+    assert_eq!(given::name_in(by), "TaskStopped");
+    // What does not come through is found by the sweep, soon.
+    let rules = template.of_type("AWS::Events::Rule");
+    assert!(rules.values().any(|rule| rule["ScheduleExpression"] == "rate(5 minutes)"), "{rules:?}");
 }
 
 #[test]
