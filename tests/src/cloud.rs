@@ -16,10 +16,11 @@ use anyhow::{Context as _, Result, ensure};
 use aws_sdk_sqs::types::{Message, QueueAttributeName};
 use calls::ids::AttemptId;
 use calls::secret::Secret;
+use calls::settle::Follow;
 use cloud::call_folder::{CallFolders, draw_nonce};
 use cloud::queue::{Depth, Queue};
 use serde_json::{Value, json};
-use sim::aws::{Deployment, Programs};
+use sim::aws::{Deployment, NOBODY, Programs, REGION};
 use sim::stack::{Binaries, CALLER_ID, Script, Stack, StackConfig};
 use sim::ultravox::Ultravox;
 use tokio::sync::{OnceCell, RwLock};
@@ -75,6 +76,7 @@ pub fn alone_in_the_cloud(tell: impl AsyncFnOnce(&Cloud) -> Result<()>) {
         let _alone = cloud.at_once.write().await;
         let told = tell(cloud).await;
         cloud.deployment.ecs.cut([]);
+        cloud.deployment.ecs.keep_events(false);
         told
     });
 }
@@ -360,12 +362,43 @@ impl Cloud {
         files.filter_map(|log| std::fs::read_to_string(log.path()).ok()).collect()
     }
 
+    /// The schedule's event reaches the watcher now, and not in five minutes.
+    pub async fn sweep(&self) -> Result<()> {
+        // AWS Lambda API reference, Invoke; EventBridge user guide, "Scheduled events".
+        let event = json!({ "source": "aws.events", "detail-type": "Scheduled Event", "detail": {} });
+        let name = self.output("WatcherFunctionName").await?;
+        let url = format!("{}/2015-03-31/functions/{name}/invocations", self.deployment.ecs.url());
+        let http = reqwest::Client::builder().no_proxy().build()?;
+        let request = http.post(url).header("authorization", signed_for_lambda()).body(event.to_string());
+        let answer = request.send().await?.error_for_status()?;
+        let failed = answer.headers().get("x-amz-function-error").is_some();
+        let said = answer.text().await?;
+        ensure!(!failed, "the watcher failed: {said}");
+        Ok(())
+    }
+
+    /// Waits until this attempt is settled, and returns what followed.
+    pub async fn settled(&self, attempt: &AttemptId) -> Result<Follow> {
+        wait_for("it is settled", PATIENCE, async || {
+            let standing = self.folders.look_with(attempt).await?;
+            let seen = standing.attempt(attempt.number);
+            Ok(seen.filter(|seen| seen.open.is_none()).and_then(|seen| Some(seen.next.as_ref()?.next)))
+        })
+        .await
+    }
+
     /// The tasks that were started for this attempt.
     pub async fn tasks_of(&self, attempt: &AttemptId) -> Vec<Value> {
         let mut tasks = self.deployment.ecs.tasks();
         tasks.retain(|task| task["startedBy"] == attempt.to_string());
         tasks
     }
+}
+
+/// The AWS emulator looks for the service in what a signature covers, and at nothing else of it.
+fn signed_for_lambda() -> String {
+    let scope = format!("Credential={NOBODY}/20260101/{REGION}/lambda/aws4_request");
+    format!("AWS4-HMAC-SHA256 {scope}, SignedHeaders=host, Signature=none")
 }
 
 /// Looks again and again until there is something.
@@ -393,6 +426,7 @@ fn with_defaults(parameters: &[(&str, &str)], history: &str) -> BTreeMap<String,
         ("ImageTag", "test"),
         ("CallHistoryQueueUrl", history),
         ("RunTasksPerSecond", "20"),
+        ("FirstDelaySeconds", "1"),
     ];
     defaults.iter().chain(parameters).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }

@@ -11,6 +11,7 @@
 mod behind;
 mod registry;
 mod request;
+mod rules;
 mod task;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -33,6 +34,7 @@ use tokio::time::Instant;
 use behind::Behind;
 use registry::{Registered, Registry, short};
 use request::{Refused, RunTask};
+use rules::Rule;
 use task::Task;
 
 pub use behind::Cut;
@@ -92,6 +94,8 @@ struct Tasks {
     /// By client token: the request, and what it started.
     tokens: HashMap<String, (RunTask, String)>,
     events: Vec<Value>,
+    rules: Vec<Rule>,
+    keeps_events: bool,
     cuts: Vec<Cut>,
     cut_requests: usize,
 }
@@ -181,6 +185,29 @@ impl Ecs {
     /// The events of tasks that have stopped, in EventBridge's envelope, oldest first.
     pub fn events(&self) -> Vec<Value> {
         self.shared.lock().events.clone()
+    }
+
+    /// Looks which rules are deployed: from now on, events go to the queues of those that they match.
+    ///
+    /// # Errors
+    /// When the emulator does not tell.
+    pub async fn learn_rules(&self) -> Result<()> {
+        if let Registry::Registered(registered) = &self.shared.registry {
+            let rules = Rule::all(&registered.behind).await?;
+            self.shared.lock().rules = rules;
+        }
+        Ok(())
+    }
+
+    /// From now on events are kept and reach no queue, as if they were lost; or they do again.
+    pub fn keep_events(&self, keep: bool) {
+        self.shared.lock().keeps_events = keep;
+    }
+
+    /// SIGKILL to a task, as when its machine dies; `false`: it does not run.
+    pub fn kill(&self, task: &str) -> bool {
+        let mut state = self.shared.lock();
+        state.tasks.iter_mut().any(|known| known.is(task) && known.kill())
     }
 
     /// Waits until so many tasks have stopped, and returns their events.
@@ -303,9 +330,23 @@ impl Shared {
             {
                 let mut state = self.lock();
                 let ended: Vec<Value> = state.tasks.iter_mut().filter_map(|task| task.look(self)).collect();
+                if !state.keeps_events {
+                    ended.iter().for_each(|event| self.deliver(&state.rules, event));
+                }
                 state.events.extend(ended);
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
+
+impl Shared {
+    /// To whom it may concern, in its own time.
+    fn deliver(&self, rules: &[Rule], event: &Value) {
+        let Registry::Registered(registered) = &self.registry else { return };
+        for queue in rules.iter().flat_map(|rule| rule.queues_for(event)) {
+            let (behind, queue, event) = (registered.behind.clone(), queue.clone(), event.clone());
+            tokio::spawn(async move { rules::deliver(&behind, &queue, &event).await });
         }
     }
 }

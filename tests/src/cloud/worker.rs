@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, ensure};
 use aws_sdk_sqs::types::QueueAttributeName;
 use rustix::process::Signal;
 use serde_json::{Value, json};
-use sim::aws::{NOBODY, REGION};
+use sim::aws::REGION;
 use sim::stack::{Child, Output};
 
 use super::{Cloud, wait_for};
@@ -61,15 +61,18 @@ impl Cloud {
     /// Lambda polls the queue from now on, or no more.
     pub async fn switch_the_function(&self, on: bool) -> Result<()> {
         // AWS Lambda API reference, ListEventSourceMappings and UpdateEventSourceMapping.
-        let scope = format!("Credential={NOBODY}/20260101/{REGION}/lambda/aws4_request");
-        let signed = format!("AWS4-HMAC-SHA256 {scope}, SignedHeaders=host, Signature=none");
-        let http = reqwest::Client::builder().no_proxy().build()?;
+        let (http, signed) = (reqwest::Client::builder().no_proxy().build()?, super::signed_for_lambda());
         let all = format!("{}/2015-03-31/event-source-mappings/", self.deployment.ecs.url());
         let listed = http.get(&all).header("authorization", &signed).send().await?.error_for_status()?;
         let listed: Value = listed.json().await?;
         let mappings = listed["EventSourceMappings"].as_array().context("no list")?;
-        ensure!(mappings.len() == 1, "{listed:#}");
-        let one = format!("{all}{}", mappings[0]["UUID"].as_str().context("no UUID")?);
+        let queue = self.output("TriggerCallQueueUrl").await?;
+        let queue = format!(":{}", queue.rsplit('/').next().unwrap_or_default());
+        let of_the_queue = |mapping: &&Value| {
+            mapping["EventSourceArn"].as_str().is_some_and(|source| source.ends_with(&queue))
+        };
+        let mapping = mappings.iter().find(of_the_queue).with_context(|| format!("{listed:#}"))?;
+        let one = format!("{all}{}", mapping["UUID"].as_str().context("no UUID")?);
         let body = json!({ "Enabled": on }).to_string();
         let answer = http.put(one).header("authorization", &signed).body(body).send().await?;
         answer.error_for_status()?;

@@ -4,4 +4,5 @@
 mod calls;
 mod deploys;
 mod messages;
+mod settling;
 mod trouble;

@@ -40,7 +40,8 @@ fn no_second_sees_more_tasks_started_than_are_allowed() -> Result<()> {
     const MESSAGES: usize = 1000;
     // Without a pace the emulator comes to 80 and more.
     const ALLOWED: usize = 30;
-    tests::cloud::in_a_cloud_apart(&[("RunTasksPerSecond", "30")], async |cloud| {
+    let parameters = [("RunTasksPerSecond", "30"), ("MaxAttempts", "1")];
+    tests::cloud::in_a_cloud_apart(&parameters, async |cloud| {
         // No process each: what is looked at is when they are started.
         cloud.deployment.ecs.trouble([Trouble::NeverStart; MESSAGES]);
         let calls: Vec<_> = (0..MESSAGES).map(|_| cloud.call_to_number("+5511987654321")).collect();

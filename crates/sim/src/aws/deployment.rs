@@ -121,6 +121,7 @@ impl Deployment {
         let outputs: Vec<Output> =
             serde_json::from_str(&listed).with_context(|| format!("no outputs: {listed}"))?;
         *self.outputs.lock().await = outputs.into_iter().map(|output| (output.name, output.value)).collect();
+        self.ecs.learn_rules().await?;
         Ok(said)
     }
 

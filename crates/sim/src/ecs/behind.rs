@@ -68,7 +68,12 @@ impl Behind {
 
     /// One of ECS's actions that the emulator does well.
     pub(super) async fn ecs(&self, action: &str, body: &Value) -> Result<Value> {
-        let request = self.http.post(&self.url).header("x-amz-target", format!("{TARGET}{action}"));
+        self.act(&format!("{TARGET}{action}"), body).await
+    }
+
+    /// An action of any service that speaks AWS JSON.
+    pub(super) async fn act(&self, action: &str, body: &Value) -> Result<Value> {
+        let request = self.http.post(&self.url).header("x-amz-target", action);
         let request = request.header("content-type", "application/x-amz-json-1.1").body(body.to_string());
         let answer = request.send().await?;
         let status = answer.status();

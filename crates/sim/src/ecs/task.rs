@@ -102,6 +102,13 @@ impl Task {
         }
     }
 
+    /// SIGKILL, by nobody's order; `false`: there is no process.
+    pub(super) fn kill(&mut self) -> bool {
+        let State::Running(child) = &mut self.state else { return false };
+        child.signal(Signal::KILL);
+        true
+    }
+
     /// Takes it further, and gives the event if it has stopped just now.
     pub(super) fn look(&mut self, shared: &Shared) -> Option<Value> {
         let now = Instant::now();

@@ -7,6 +7,7 @@ use audio::levels;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::request::{Rates, StartCall};
@@ -85,6 +86,8 @@ pub(super) struct CallRecord {
     pub(super) joined: Option<Timestamp>,
     pub(super) ended: Option<Timestamp>,
     pub(super) end_reason: Option<EndReason>,
+    /// Somebody asked over REST for its end.
+    pub(super) hung_up: Arc<Notify>,
     /// How often it was looked up after its end.
     pub(super) looked_up: u32,
     pub(super) heard: Vec<i16>,
@@ -162,6 +165,7 @@ impl CallRecord {
             joined: None,
             ended: None,
             end_reason: None,
+            hung_up: Arc::default(),
             looked_up: 0,
             heard: Vec::new(),
             uplink: Uplink::default(),

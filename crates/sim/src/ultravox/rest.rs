@@ -22,6 +22,7 @@ pub(super) fn router(state: Arc<State>) -> Router {
     Router::new()
         .route("/api/calls", post(create))
         .route("/api/calls/{id}", get(look_up).delete(delete))
+        .route("/api/calls/{id}/send_data_message", post(send_data_message))
         .route("/api/voices", get(voices))
         .route("/calls/{id}/server_web_socket", get(join))
         .with_state(state)
@@ -94,6 +95,37 @@ async fn look_up(Shared(state): Shared<Arc<State>>, headers: HeaderMap, Path(id)
     match state.with_call(&id, |call| call.looked_up()) {
         Some(object) => axum::Json(object).into_response(),
         None => problem(StatusCode::NOT_FOUND, "Not found."),
+    }
+}
+
+/// POST /api/calls/{id}/send_data_message: `hang_up` ends a call that runs; what is not joined, or over, is 422.
+async fn send_data_message(
+    Shared(state): Shared<Arc<State>>,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+    body: Bytes,
+) -> Response {
+    if !authorized(&state, &headers) {
+        return problem(StatusCode::UNAUTHORIZED, "Invalid API key.");
+    }
+    let message: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let hangs_up = match message["type"].as_str() {
+        Some("hang_up") => true,
+        Some("user_text_message" | "forced_agent_message") => false,
+        _ => return problem(StatusCode::BAD_REQUEST, "This message cannot be sent so."),
+    };
+    let runs = state.with_call(&id, |call| {
+        call.texts.push(message.to_string());
+        let runs = call.joined.is_some() && call.ended.is_none();
+        if runs && hangs_up {
+            call.hung_up.notify_one();
+        }
+        runs
+    });
+    match runs {
+        None => problem(StatusCode::NOT_FOUND, "Not found."),
+        Some(false) => problem(StatusCode::UNPROCESSABLE_ENTITY, "The call is not in progress."),
+        Some(true) => StatusCode::NO_CONTENT.into_response(),
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use axum::extract::ws::{Message, WebSocket};
 use serde_json::{Value, json};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep_until};
 
 use super::State;
@@ -59,6 +59,8 @@ struct Session {
     ending: Option<EndReason>,
     missteps: VecDeque<Misstep>,
     muted: bool,
+    /// Somebody asked over REST for the end.
+    hung_up: Arc<Notify>,
 }
 
 /// Serves the socket of call `id` until the call is over.
@@ -90,7 +92,9 @@ impl Session {
             FirstSpeaker::Agent(delay) => Some(now + delay),
             FirstSpeaker::User(fallback) => fallback.map(|delay| now + delay),
         };
+        let hung_up = state.with_call(&id, |call| call.hung_up.clone()).unwrap_or_default();
         Self {
+            hung_up,
             pace: Pace::new(start.rates.output, ahead.min(start.client_buffer), message, now),
             talk: Talk::new(start.rates.input, script.talk_dbfs, script.turn_end_ms),
             state,
@@ -126,6 +130,7 @@ impl Session {
                     Some(Ok(message)) => self.take(message).await?,
                     Some(Err(_)) | None => return Err(End::Drop(EndReason::ConnectionError)),
                 },
+                () = self.hung_up.notified() => return Err(End::Close(NORMAL, EndReason::Hangup)),
                 () = sleep_until(due) => self.tick(Instant::now()).await?,
                 Ok(trouble) = commands.recv() => self.misstep(trouble).await?,
                 _ = running.changed() => return Err(End::Drop(EndReason::SystemError)),

@@ -1,0 +1,189 @@
+//! What becomes of calls whose task is gone, or may not begin yet: nothing is lost, nobody is called twice, and nothing
+//! is left over.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use calls::fact::{Fact, NotNow};
+use calls::ids::AttemptId;
+use calls::outcome::{Outcome, OutcomeKind};
+use calls::settle::Follow;
+use serde_json::{Value, json};
+use sim::ecs::Trouble;
+use sim::stack::Step;
+use tests::cloud::{Cloud, Sent, alone_in_the_cloud, in_the_cloud, wait_for};
+use tests::person;
+use tests::scenarios::messages::attribute;
+
+/// Calls somebody who talks on and on, waits until sound flows, and kills the call's task.
+async fn killed_while_talking(cloud: &Cloud) -> Result<Sent<'_>> {
+    let talks = [Step::wait(300), person::talk(1000), Step::wait(60_000), Step::hang_up()];
+    let call = cloud.call_to(person::who(talks)).await?.send().await?;
+    call.phone("it is answered", sim::stack::Call::is_answered).await?;
+    let statuses: Vec<Value> =
+        cloud.history(&call, 3).await?.iter().map(|event| event["metadata"]["status"].clone()).collect();
+    ensure!(statuses == ["CALL_ATTEMPT_STARTED", "SIP_DIAL_ANSWERED", "SIP_BRIDGE_ACTIVE"], "{statuses:?}");
+    let tasks = cloud.tasks_of(&call.attempt).await;
+    ensure!(cloud.deployment.ecs.kill(tasks[0]["taskArn"].as_str().unwrap_or_default()), "{tasks:#?}");
+    Ok(call)
+}
+
+/// Nobody knows what the person heard: upstream is told so, the line is closed, and nobody calls again.
+async fn ended_as_unknown(cloud: &Cloud, call: &Sent<'_>) -> Result<Outcome> {
+    let outcome = call.outcome().await?;
+    ensure!(outcome.outcome == OutcomeKind::Unknown && !outcome.retryable, "{outcome:#?}");
+    ensure!(cloud.settled(&call.attempt).await? == Follow::Nothing, "something followed");
+    let told = cloud.history(call, 1).await?;
+    let details: Value =
+        serde_json::from_str(told[0]["metadata"]["metadataJson"].as_str().unwrap_or_default())?;
+    ensure!(
+        told[0]["metadata"]["status"] == "SIP_CALL_FAILED" && details["reason"] == "unknown",
+        "{told:#?}"
+    );
+    let dial = call.folder().await?.dial.context("no claim")?;
+    let room = dial.room.context("no room")?;
+    ensure!(!cloud.stack.rooms().await?.contains(&room), "its room is left over");
+    call.phone("the line is closed", sim::stack::Call::is_over).await?;
+    let vendor = cloud.vendor.calls();
+    let agent = vendor.iter().find(|agent| Some(&agent.id) == dial.agent_call_id.as_ref());
+    ensure!(agent.is_some_and(|agent| agent.ended.is_some()), "the agent talks on");
+    call.rang_once().await?;
+    Ok(outcome)
+}
+
+#[test]
+fn a_task_that_dies_in_a_call_leaves_nothing_behind() {
+    in_the_cloud(async |cloud| {
+        let call = killed_while_talking(cloud).await?;
+        let outcome = ended_as_unknown(cloud, &call).await?;
+        let why = outcome.detail.unwrap_or_default();
+        ensure!(why.contains("EssentialContainerExited") && why.contains("exit code 137"), "{why}");
+        Ok(())
+    });
+}
+
+#[test]
+fn a_task_whose_end_nobody_told_of_is_found_by_the_sweep() {
+    alone_in_the_cloud(async |cloud| {
+        cloud.deployment.ecs.keep_events(true);
+        let call = killed_while_talking(cloud).await?;
+        wait_for("the task has stopped", Duration::from_secs(20), async || {
+            let tasks = cloud.tasks_of(&call.attempt).await;
+            Ok((tasks[0]["lastStatus"] == "STOPPED").then_some(()))
+        })
+        .await?;
+        cloud.deployment.ecs.keep_events(false);
+        ensure!(cloud.folders.outcome(&call.attempt).await?.is_none(), "nobody can know yet");
+        cloud.sweep().await?;
+        ended_as_unknown(cloud, &call).await.map(drop)
+    });
+}
+
+#[test]
+fn a_task_that_never_starts_is_tried_again_and_then_given_up_with_the_reason() {
+    alone_in_the_cloud(async |cloud| {
+        cloud.deployment.ecs.trouble([Trouble::NeverStart; 3]);
+        let call = cloud.call_to(person::busy()).await?.send().await?;
+        let letters = cloud.dead_letters(&[&call.body]).await?;
+        ensure!(attribute(&letters[0], "RefusalCode") == Some("attempts_exhausted"), "{letters:#?}");
+        let why = attribute(&letters[0], "RefusalDetail").unwrap_or_default();
+        ensure!(why.contains("3 attempts") && why.contains("CannotPullContainerError"), "{why}");
+        ensure!(attribute(&letters[0], "OcgAttempt") == Some("4"), "{letters:#?}");
+        let of = |number| AttemptId::new(call.attempt.key.clone(), number);
+        for (number, follow) in [(1, Follow::Attempt(2)), (2, Follow::Attempt(3)), (3, Follow::DeadLetter)] {
+            ensure!(cloud.settled(&of(number)).await? == follow, "attempt {number}");
+        }
+        let told = cloud.history(&call, 4).await?;
+        ensure!(told.iter().all(|event| event["metadata"]["status"] == "SIP_CALL_FAILED"), "{told:#?}");
+        let last: Value =
+            serde_json::from_str(told[3]["metadata"]["metadataJson"].as_str().unwrap_or_default())?;
+        ensure!(
+            last["reason"] == "attempts-exhausted" && last["errorType"] == "attempts_exhausted",
+            "{last:#}"
+        );
+        ensure!(call.dials().await?.is_empty(), "it rang");
+        cloud.queue_is_empty().await
+    });
+}
+
+#[test]
+fn a_task_that_does_not_start_the_first_time_rings_the_second_time() {
+    alone_in_the_cloud(async |cloud| {
+        cloud.deployment.ecs.trouble([Trouble::NeverStart]);
+        let call = cloud.call_to(person::busy()).await?.send().await?;
+        ensure!(cloud.settled(&call.attempt).await? == Follow::Attempt(2), "no second attempt");
+        let second = AttemptId::new(call.attempt.key.clone(), 2);
+        ensure!(cloud.settled(&second).await? == Follow::Nothing, "a third attempt");
+        let outcome = cloud.folders.outcome(&second).await?.context("no outcome")?;
+        ensure!(outcome.reason.as_deref() == Some("busy"), "{outcome:#?}");
+        call.rang_once().await
+    });
+}
+
+#[test]
+fn of_a_call_that_ended_nothing_is_open() {
+    in_the_cloud(async |cloud| {
+        let call = cloud.call_to(person::busy()).await?.send().await?;
+        ensure!(cloud.settled(&call.attempt).await? == Follow::Nothing, "something followed");
+        call.rang_once().await
+    });
+}
+
+/// A profile of its own, for numbers that no other story calls.
+async fn country(cloud: &Cloud, country: &str, prefix: &str, more: &[(&str, Value)]) -> Result<()> {
+    cloud.add_country(country, &[prefix]).await?;
+    let mut profile = cloud.profile(country, &[prefix]);
+    for (name, value) in more {
+        profile[*name] = value.clone();
+    }
+    cloud.deployment.put_profile(country, &profile).await
+}
+
+async fn deferred(cloud: &Cloud, call: &Sent<'_>, wanted: NotNow) -> Result<()> {
+    wait_for("its message is put back", Duration::from_secs(30), async || {
+        let facts = cloud.folders.facts(&call.attempt).await?;
+        let put_back = |fact: &Fact| matches!(fact, Fact::Deferred { why, .. } if *why == wanted);
+        Ok(facts.iter().any(|line| put_back(&line.fact)).then_some(()))
+    })
+    .await?;
+    wait_for("the folder says so", Duration::from_secs(10), async || {
+        Ok((!call.folder().await?.back.is_empty()).then_some(()))
+    })
+    .await
+}
+
+#[test]
+fn outside_the_call_hours_a_message_waits() {
+    in_the_cloud(async |cloud| {
+        let yesterday = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).yesterday()?;
+        let day = yesterday.strftime("%a").to_string().to_lowercase();
+        let shut = [("callHours", json!([format!("{day} 09:00-10:00")])), ("timeZone", json!("UTC"))];
+        country(cloud, "UY", "+598", &shut).await?;
+        let call = cloud.call_to_number("+59894231234").send().await?;
+        deferred(cloud, &call, NotNow::CallHours).await?;
+        ensure!(call.folder().await?.job.is_none(), "no attempt is used up");
+        ensure!(call.dials().await?.is_empty(), "it rang");
+        Ok(())
+    });
+}
+
+#[test]
+fn where_one_call_at_once_is_allowed_the_second_waits_for_the_first() {
+    in_the_cloud(async |cloud| {
+        country(cloud, "PY", "+595", &[("maxConcurrentCalls", json!(1))]).await?;
+        let phone = cloud.stack.phone()?;
+        let talks = person::who([Step::wait(300), person::talk(1000), Step::wait(60_000), Step::hang_up()]);
+        phone.script("+595961456789", &talks).await?;
+        phone.script("+595961456780", &person::busy()).await?;
+        let first = cloud.call_to_number("+595961456789").send().await?;
+        first.phone("it is answered", sim::stack::Call::is_answered).await?;
+        let second = cloud.call_to_number("+595961456780").send().await?;
+        deferred(cloud, &second, NotNow::TooManyCalls).await?;
+        ensure!(second.dials().await?.is_empty(), "two calls at once");
+        first.callee_hangs_up().await?;
+        ensure!(cloud.settled(&first.attempt).await? == Follow::Nothing, "something followed");
+        let outcome = second.outcome().await?;
+        ensure!(outcome.reason.as_deref() == Some("busy"), "{outcome:#?}");
+        second.rang_once().await
+    });
+}
