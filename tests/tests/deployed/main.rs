@@ -3,5 +3,7 @@
 
 mod calls;
 mod deploys;
+mod killed;
 mod messages;
+mod servers;
 mod trouble;
