@@ -126,10 +126,10 @@ fn told(carrier: Carrier, tell: impl AsyncFnOnce(&Cloud) -> Result<()>) {
 ///
 /// # Panics
 /// As [`in_the_cloud`].
-pub fn in_a_cloud_apart(parameters: &[(&str, &str)], tell: impl AsyncFnOnce(&Cloud) -> Result<()>) {
+pub fn in_a_cloud_apart(parameters: &[(&str, &str)], tell: impl AsyncFnOnce(&mut Cloud) -> Result<()>) {
     with_programs(async |programs, binaries, dir| {
         let cloud = Cloud::start(programs, &binaries, &dir.join("cloud"), parameters, Carrier::Split).await?;
-        tell(&cloud).await
+        tell(&mut Arc::into_inner(cloud).context("a cloud apart is nobody else's")?).await
     });
 }
 
@@ -231,6 +231,11 @@ impl Cloud {
     /// A call to any number, not yet sent.
     pub fn call_to_number(&self, number: &str) -> Sent<'_> {
         Sent::new(self, number)
+    }
+
+    /// A call by its [`Sent::names`].
+    pub fn known_call(&self, (id, number): (String, String)) -> Sent<'_> {
+        Sent::known(self, id, &number)
     }
 
     /// Sends what one wants and returns the id that the queue gave it.

@@ -74,6 +74,7 @@ impl World {
         let now = self.clock.now();
         if self.upstream.last_sent().is_some_and(|last| now > last + WORKS_UNTIL) {
             self.letters.closed = true;
+            self.send_back_what_is_stuck();
             return;
         }
         for index in self.letters.unread_from..self.letters.all.len() {
@@ -87,12 +88,35 @@ impl World {
         self.clock.after(30 * MINUTE, Event::Operator);
     }
 
+    /// What is open with nothing in the queue: the sweep reports it as stuck, and its letter, if it has one, goes back.
+    /// (One router refused a delivery and acknowledged the message, another claimed it at that very time and died.)
+    fn send_back_what_is_stuck(&mut self) {
+        let is_stuck = |id: &&AttemptId| self.store.attempt(id).is_none_or(|folder| folder.job.is_none());
+        let stuck: Vec<AttemptId> = match self.calls.messages.is_empty() && self.routers.is_empty() {
+            true => self.store.open.keys().filter(is_stuck).cloned().collect(),
+            false => Vec::new(),
+        };
+        for id in stuck {
+            let of_it = |letter: &Letter| letter.attempt.as_ref().is_some_and(|of| of.key == id.key);
+            if let Some(index) = self.letters.all.iter().rposition(of_it) {
+                self.send_back(index);
+            }
+        }
+        if !self.store.open.is_empty() {
+            self.clock.after(30 * MINUTE, Event::Operator);
+        }
+    }
+
     fn redrive(&mut self, index: usize) {
+        let times_before = self.letters.all[index].attempt.as_ref().map(|of| self.upstream.redrives(&of.key));
+        if times_before.is_some_and(|times| times < MOST_REDRIVES) {
+            self.send_back(index);
+        }
+    }
+
+    fn send_back(&mut self, index: usize) {
         let letter = self.letters.all[index].clone();
         let Some(attempt) = letter.attempt else { return };
-        if self.upstream.redrives(&attempt.key) >= MOST_REDRIVES {
-            return;
-        }
         let times = if self.strikes(self.weather.dies) { 2 } else { 1 };
         for _ in 0..times {
             if self.sending() == Sending::Failed {

@@ -26,6 +26,7 @@ use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -180,6 +181,14 @@ impl Ecs {
     /// Every task as DescribeTasks shows it, oldest first.
     pub fn tasks(&self) -> Vec<Value> {
         self.shared.lock().tasks.iter().map(|task| task.described(&self.shared)).collect()
+    }
+
+    /// Sends a signal to every running task that was started by `started_by`, and says to how many. ECS does no such
+    /// thing; machines do.
+    pub fn signal(&self, started_by: &str, signal: Signal) -> usize {
+        let mut state = self.shared.lock();
+        let of_it = state.tasks.iter_mut().filter(|task| task.started_by.as_deref() == Some(started_by));
+        of_it.filter_map(|task| task.signal(signal)).count()
     }
 
     /// The events of tasks that have stopped, in EventBridge's envelope, oldest first.

@@ -127,6 +127,11 @@ impl Ultravox {
         format!("{}/api/calls", self.base_url())
     }
 
+    /// How calls behave that are created now.
+    pub fn script(&self) -> Script {
+        Script::clone(&self.state.lock().script)
+    }
+
     /// How calls behave from now on; those that exist keep the script with which they were created. The
     /// new script's `create` begins at its first step.
     ///

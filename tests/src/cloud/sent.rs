@@ -6,10 +6,14 @@ use anyhow::{Context as _, Result, ensure};
 use calls::ids::{AttemptId, CallKey};
 use calls::outcome::Outcome;
 use cloud::call_folder::{AttemptStanding, draw_nonce};
+use rustix::process::Signal;
 use serde_json::json;
 use sim::stack::Call;
 
 use super::{Carrier, Cloud, PATIENCE, wait_for};
+
+/// A task that is gone is heard of at once; what nobody tells, the sweep finds.
+const SETTLED_WITHIN: Duration = Duration::from_secs(90);
 
 /// A message for upstream's queue, and the call that it becomes.
 pub struct Sent<'a> {
@@ -26,7 +30,11 @@ pub struct Sent<'a> {
 
 impl<'a> Sent<'a> {
     pub(super) fn new(cloud: &'a Cloud, number: &str) -> Self {
-        let id = draw_nonce().0;
+        Self::known(cloud, draw_nonce().0, number)
+    }
+
+    /// A message of this id to this number, sent or not.
+    pub(super) fn known(cloud: &'a Cloud, id: String, number: &str) -> Self {
         let body = json!({
             "messageType": "TRIGGER_CALL",
             "id": id,
@@ -39,6 +47,11 @@ impl<'a> Sent<'a> {
         });
         let attempt = AttemptId::new(CallKey::from_ids(None, None, &id), 1);
         Self { cloud, id, number: number.to_owned(), body: body.to_string(), attempt }
+    }
+
+    /// What [`Cloud::known_call`] knows it by again, for who changes the cloud meanwhile.
+    pub fn names(&self) -> (String, String) {
+        (self.id.clone(), self.number.clone())
     }
 
     /// Puts it on the queue.
@@ -59,6 +72,33 @@ impl<'a> Sent<'a> {
         })
         .await?;
         Ok(outcome)
+    }
+
+    /// Waits until nothing is left over of it: every attempt settled, no leg, no room, no task. Gives what the folder
+    /// of its last attempt holds.
+    pub async fn is_settled(&self) -> Result<AttemptStanding> {
+        let settled = wait_for(&format!("{} is settled", self.attempt), SETTLED_WITHIN, async || {
+            let mut standing = self.cloud.folders.look(&self.attempt.key).await?;
+            let is_open = standing.attempts.iter().any(|attempt| attempt.open);
+            if is_open || !standing.has_ended() {
+                return Ok(None);
+            }
+            // A server that was killed may not have come back yet.
+            let Ok(rooms) = self.cloud.stack.rooms().await else { return Ok(None) };
+            let legs = self.dials().await?;
+            let is_left = |leg: &Call| !leg.is_over() || rooms.contains(&leg.room);
+            let mine = standing.attempts.iter().filter_map(|attempt| attempt.dial.as_ref()?.room.as_ref());
+            let has_room = mine.into_iter().any(|room| rooms.contains(room));
+            Ok(if has_room || legs.iter().any(is_left) { None } else { standing.attempts.pop() })
+        });
+        settled.await.with_context(|| self.said())
+    }
+
+    /// Sends its tasks a signal, as if their machine did.
+    pub fn signal_tasks(&self, signal: Signal) -> Result<()> {
+        let signalled = self.cloud.deployment.ecs.signal(&self.attempt.to_string(), signal);
+        ensure!(signalled == 1, "{signalled} tasks of {} are running", self.attempt);
+        Ok(())
     }
 
     /// Whether anything of it was claimed.

@@ -3,6 +3,8 @@
 
 mod calls;
 mod deploys;
+mod killed;
 mod messages;
+mod servers;
 mod settling;
 mod trouble;

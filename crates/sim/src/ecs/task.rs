@@ -109,6 +109,17 @@ impl Task {
         true
     }
 
+    /// Sends its process a signal; `None` if it does not run.
+    pub(super) fn signal(&mut self, signal: Signal) -> Option<()> {
+        match &mut self.state {
+            State::Running(child) => {
+                child.signal(signal);
+                Some(())
+            }
+            _ => None,
+        }
+    }
+
     /// Takes it further, and gives the event if it has stopped just now.
     pub(super) fn look(&mut self, shared: &Shared) -> Option<Value> {
         let now = Instant::now();
