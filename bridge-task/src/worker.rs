@@ -8,6 +8,7 @@ mod apart;
 mod call;
 mod opening;
 mod settings;
+mod settling;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use std::time::Duration;
 use calls::routing::Verdict;
 use cloud::queue::{Queue, Received};
 use router::Router;
+use settler::Settler;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -26,6 +28,7 @@ use crate::settings::Settings;
 use crate::stop::Stop;
 use call::Here;
 pub use settings::{ProfilesFrom, WorkerSettings};
+use settling::Running;
 
 /// The longest that SQS lets a poll wait.
 const POLL: Duration = Duration::from_secs(20);
@@ -51,15 +54,20 @@ pub async fn run(mut settings: Settings) -> anyhow::Result<Ran> {
     let stop = Stop::listen()?;
     let opened = opening::open(&settings, &told).await?;
     let places = usize::try_from(told.calls_at_once)?;
-    let worker = Worker {
+    let worker = Arc::new(Worker {
         settings: Arc::new(settings),
         router: opened.router,
+        settler: opened.settler,
+        running: Running::default(),
         visibility: told.visibility,
         stop: stop.clone(),
-    };
-    Ok(Floor { worker: Arc::new(worker), inbox: opened.inbox, places: Arc::new(Semaphore::new(places)) }
-        .work(places, stop)
-        .await)
+    });
+    let sweeping = tokio::spawn(settling::sweep_on(worker.clone()));
+    let floor = Floor { worker, inbox: opened.inbox, places: Arc::new(Semaphore::new(places)) };
+    let ran = floor.work(places, stop).await;
+    // Whatever it is at can be done again.
+    sweeping.abort();
+    Ok(ran)
 }
 
 /// Where messages come in, and how many calls there is room for.
@@ -171,6 +179,8 @@ fn notice(ended: Result<(), tokio::task::JoinError>) {
 struct Worker {
     settings: Arc<Settings>,
     router: Router,
+    settler: Settler,
+    running: Running,
     visibility: Duration,
     stop: Stop,
 }
@@ -178,7 +188,7 @@ struct Worker {
 impl Worker {
     /// Takes one message all its way and acknowledges it.
     async fn take(self: Arc<Self>, message: Received, place: OwnedSemaphorePermit) {
-        let here = Here::new(self.settings.clone(), self.router.folders.clone(), self.stop.clone(), place);
+        let here = Here::new(self.clone(), place);
         match self.router.route(&message, &here, self.keep_hidden(&message)).await {
             Verdict::Done | Verdict::Refused(_) | Verdict::Deferred => {}
             Verdict::Retry(_) => return,

@@ -88,6 +88,10 @@ impl Line<'_> {
             Claimed::Theirs(dial) => match &outcome {
                 None => self.hang_up(&attempt, &job, &dial).await,
                 Some(outcome) => {
+                    let follows = next.map(|next| next.next);
+                    if let Some(answer) = self.forbid_what_follows(&attempt, &job, outcome, follows).await? {
+                        return Ok(answer);
+                    }
                     self.output.remark("it has ended already:");
                     tail::show_end(&attempt, outcome, self.output)?;
                     Ok(Answer::No)
@@ -103,6 +107,50 @@ impl Line<'_> {
         let decision = Decision { outcome, next: Follow::Nothing };
         let dial = DialClaim::decided("ocg hangup", at, decision);
         Ok(self.folders.claim_dial(attempt, &dial).await?)
+    }
+
+    /// Nobody is on the phone, but another attempt might follow: it does not any more. `None`: none would.
+    async fn forbid_what_follows(
+        &self,
+        attempt: &AttemptId,
+        job: &Job,
+        outcome: &Outcome,
+        follows: Option<Follow>,
+    ) -> anyhow::Result<Option<Answer>> {
+        let may_follow = outcome.retryable || outcome.outcome == OutcomeKind::Deferred;
+        let follows = match follows {
+            Some(follows) => follows,
+            None if !may_follow => return Ok(None),
+            // Said before the settler has: a message that it sent already finds this and is acknowledged only.
+            None => {
+                let nothing = Next { v: V, next: Follow::Nothing, at: Timestamp::now() };
+                match self.folders.claim_next(attempt, &nothing).await? {
+                    Claimed::Theirs(next) => next.next,
+                    Claimed::Ours => {
+                        self.folders.close_attempt(attempt).await?;
+                        self.output.remark("it was to be tried again; now it is not:");
+                        tail::show_end(attempt, outcome, self.output)?;
+                        return Ok(Some(Answer::Yes));
+                    }
+                }
+            }
+        };
+        let number = match follows {
+            Follow::Attempt(number) => number,
+            Follow::Deferred => attempt.number.saturating_add(1),
+            Follow::Nothing | Follow::DeadLetter => return Ok(None),
+        };
+        let following = AttemptId::new(attempt.key.clone(), number);
+        match self.forbid(&following, job).await? {
+            Claimed::Ours => self.settle(&following, job).await.map(Some),
+            Claimed::Theirs(DialClaim { decision: Some(Decision { next: Follow::Nothing, .. }), .. }) => {
+                self.settle(&following, job).await.map(Some)
+            }
+            Claimed::Theirs(_) => {
+                self.output.remark(format!("attempt {number} has just begun: ask again"));
+                Ok(Some(Answer::No))
+            }
+        }
     }
 
     /// Carries the decision out that stands in the dial claim: outcome, upstream, what follows, `open/`. Each step can

@@ -105,8 +105,14 @@ impl Function {
         let settling = self.settler.settle(&attempt, Cause::Stopped { task, detail });
         match timeout(SETTLED_WITHIN, settling).await {
             Ok(Settled::Done(_) | Settled::NotYet | Settled::Stuck(_)) => true,
+            Ok(Settled::Again(wait)) => {
+                self.put_off(message, wait).await;
+                false
+            }
             Ok(Settled::Retry(_)) => {
-                self.put_off(message).await;
+                let receives = message.attributes.get("ApproximateReceiveCount");
+                let receives = receives.and_then(|count| count.parse().ok()).unwrap_or(1);
+                self.put_off(message, router::try_again_after(receives)).await;
                 false
             }
             Err(_) => {
@@ -117,10 +123,8 @@ impl Function {
         }
     }
 
-    /// What did not work now is tried again soon at first, then ever more seldom.
-    async fn put_off(&self, message: &SqsMessage) {
-        let receives = message.attributes.get("ApproximateReceiveCount").and_then(|count| count.parse().ok());
-        let delay = router::try_again_after(receives.unwrap_or(1));
+    /// Should this fail, it comes again when the queue's own time is over.
+    async fn put_off(&self, message: &SqsMessage, delay: Duration) {
         let handle = message.receipt_handle.as_deref().unwrap_or_default();
         let problem = match timeout(ASIDE_WITHIN, self.events.put_off(handle, delay)).await {
             Ok(done) => done.err(),

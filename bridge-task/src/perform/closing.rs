@@ -16,6 +16,8 @@ const JOIN_CAP: Duration = Duration::from_secs(3);
 const LAST_TRY: Duration = Duration::from_secs(1);
 /// How long the agent's vendor may take to hear that the call is over.
 const GOODBYE_CAP: Duration = Duration::from_secs(1);
+/// How long giving the place among the country's calls back may take.
+const PLACE_CAP: Duration = Duration::from_secs(2);
 /// How long the facts and recordings may take at the end.
 const FLUSH_CAP: Duration = Duration::from_secs(15);
 
@@ -63,10 +65,17 @@ impl Hands {
         let reports = self.job.reports.clone();
         let (folders, attempt) = (self.job.folders.clone(), self.job.attempt.clone());
         let owner = self.outcome_owner.clone();
+        let profile = &self.job.plan.profile;
+        let place_in = profile.max_concurrent_calls.map(|_| profile.country.clone());
         self.spawn(async move {
             Input::OutcomeStored(match folders.claim_outcome(&attempt, &owner, &outcome).await {
                 Ok(Claimed::Ours) => {
                     reports.outcome(&outcome);
+                    // The next call to this country need not wait until this one is settled.
+                    if let Some(country) = place_in {
+                        let _ =
+                            tokio::time::timeout(PLACE_CAP, folders.leave_place(&attempt, &country)).await;
+                    }
                     Ok(())
                 }
                 Ok(Claimed::Theirs(other)) => {

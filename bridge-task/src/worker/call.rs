@@ -6,8 +6,9 @@ use calls::ids::AttemptId;
 use cloud::call_folder::CallFolders;
 use router::Launch;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tracing::Instrument as _;
 
-use super::apart;
+use super::{Worker, apart};
 use crate::job::{self, Job, Taken};
 use crate::run::{self, Ran};
 use crate::settings::Settings;
@@ -18,21 +19,14 @@ const TOLD_TO_STOP: &str = "this worker was told to stop before it began the cal
 /// Starts the call of one message. What the message holds until then, its place among the calls, is the call's from
 /// then on.
 pub struct Here {
-    settings: Arc<Settings>,
-    folders: CallFolders,
-    stop: Stop,
+    worker: Arc<Worker>,
     place: Mutex<Option<OwnedSemaphorePermit>>,
 }
 
 impl Here {
     /// For a message that has this place.
-    pub fn new(
-        settings: Arc<Settings>,
-        folders: CallFolders,
-        stop: Stop,
-        place: OwnedSemaphorePermit,
-    ) -> Self {
-        Self { settings, folders, stop, place: Mutex::new(Some(place)) }
+    pub(super) fn new(worker: Arc<Worker>, place: OwnedSemaphorePermit) -> Self {
+        Self { worker, place: Mutex::new(Some(place)) }
     }
 
     fn place(&self) -> Option<OwnedSemaphorePermit> {
@@ -44,18 +38,35 @@ impl Launch for Here {
     /// Returns when the attempt is answered or over, for the message is what brings it back should this process die:
     /// until then `launched.json` must not say that it need not.
     async fn launch(&self, attempt: &AttemptId) -> Result<String, String> {
-        if self.stop.times() > 0 {
+        let worker = &self.worker;
+        if worker.stop.times() > 0 {
             return Err(TOLD_TO_STOP.to_owned());
         }
-        let place = self.place().ok_or("this delivery has had its call already")?;
-        let task = self.settings.task.clone();
+        // The call's until it is over and, if that is possible at once, settled.
+        let place = Arc::new(self.place().ok_or("this delivery has had its call already")?);
+        let task = worker.settings.task.clone();
         let (told, answered) = oneshot::channel();
-        let (id, settings, stop) = (attempt.clone(), self.settings.clone(), self.stop.clone());
+        let (id, settings, stop) = (attempt.clone(), worker.settings.clone(), worker.stop.clone());
         let name = attempt.to_string();
         let span = tracing::info_span!(target: "call", "call", attempt = %attempt);
-        let ended = apart::run(&name, span, place, move || carry(id, settings, stop, told))
+        let runs = worker.running.begins(attempt);
+        let carried = apart::run(&name, span.clone(), place.clone(), move || carry(id, settings, stop, told))
             .map_err(|error| format!("no thread for the call: {error}"))?;
-        watch(&self.folders, attempt, answered, ended).await.map(|()| task)
+        let (over, ended) = oneshot::channel();
+        let (worker, id) = (worker.clone(), attempt.clone());
+        tokio::spawn(
+            async move {
+                // A thread that broke says nothing, and nothing is said of it.
+                match carried.await {
+                    Ok(result) => drop(over.send(result)),
+                    Err(_) => drop(over),
+                }
+                drop(runs);
+                worker.settle_own(&id, place).await;
+            }
+            .instrument(span),
+        );
+        watch(&self.worker.router.folders, attempt, answered, ended).await.map(|()| task)
     }
 }
 

@@ -9,11 +9,12 @@ use aws_config::timeout::TimeoutConfig;
 use calls::profile::Profiles;
 use cloud::call_folder::CallFolders;
 use cloud::profiles::{
-    Credentials, DirectoryProfiles, Loaded, ProfileSource, StoredProfiles, from_directory, from_environment,
-    stored_credentials,
+    CredentialSource, Credentials, DirectoryProfiles, Loaded, ProfileSource, StoredProfiles, from_directory,
+    from_environment, stored_credentials,
 };
 use cloud::queue::{Queue, Redrive};
 use router::{Paces, Router};
+use settler::Settler;
 
 use super::settings::{ProfilesFrom, QueueAt, WorkerSettings};
 use crate::deployment;
@@ -27,6 +28,8 @@ const POLL_CAP: Duration = Duration::from_secs(30);
 pub struct Opened {
     /// Takes messages their way.
     pub router: Router,
+    /// Settles what calls leave behind.
+    pub settler: Settler,
     /// The same queue as the router's, for long polls.
     pub inbox: Queue,
 }
@@ -50,10 +53,28 @@ pub async fn open(settings: &Settings, worker: &WorkerSettings) -> anyhow::Resul
     };
     tell(settings, worker, &queues);
     let history = settings.call_history_queue_url.as_deref();
+    let name = format!("worker ({})", settings.task);
+    let profiles = Arc::new(profiles);
+    let settler = Settler {
+        name: name.clone(),
+        stage: settings.stage.clone(),
+        folders: folders.clone(),
+        queue: queues.queue.clone(),
+        dead_letters: queues.dead_letters.clone(),
+        call_history: history.map(|url| deployment::call_history(&aws, url)),
+        profiles: profiles.clone(),
+        credentials: match settings.secrets_stage.clone() {
+            Some(stage) => CredentialSource::Stored { client: aws_sdk_ssm::Client::new(&aws), stage },
+            None => CredentialSource::Environment(settings.variables.clone()),
+        },
+        tasks: None,
+        policy: worker.settling,
+        metrics: settings.metrics(),
+    };
     let router = Router {
-        name: format!("worker ({})", settings.task),
+        name,
         folders,
-        profiles: Arc::new(profiles),
+        profiles,
         queue: queues.queue,
         dead_letters: queues.dead_letters,
         call_history: history.map(|url| deployment::call_history(&aws, url)),
@@ -61,7 +82,7 @@ pub async fn open(settings: &Settings, worker: &WorkerSettings) -> anyhow::Resul
         paces: Paces::shared_by(1.0),
         metrics: settings.metrics(),
     };
-    Ok(Opened { router, inbox: queues.inbox })
+    Ok(Opened { router, settler, inbox: queues.inbox })
 }
 
 /// The call folders, tried out.
@@ -268,7 +289,7 @@ fn tell(settings: &Settings, worker: &WorkerSettings, queues: &Queues) {
     let detail = format!(
         "queue {} ({named}), dead letters {} ({}), call folders {folders}, profiles {profiles}, secrets {secrets}, \
          upstream {}, calls at once {} ({}), visibility {} s ({}), deliveries {} ({}), age {age} ({}), claim within \
-         {} s ({}), told to stop calls go on for {} s ({})",
+         {} s ({}), attempts {} ({}), the second after {} s ({}), told to stop calls go on for {} s ({})",
         queues.queue.url(),
         queues.dead_letters.url(),
         queues.dead_letters_from,
@@ -282,6 +303,10 @@ fn tell(settings: &Settings, worker: &WorkerSettings, queues: &Queues) {
         from("MAX_AGE_SECONDS"),
         worker.policy.claim_within.as_secs(),
         from("CLAIM_WITHIN_SECONDS"),
+        worker.settling.max_attempts,
+        from("MAX_ATTEMPTS"),
+        worker.settling.first_delay.as_secs(),
+        from("FIRST_DELAY_SECONDS"),
         settings.drain_for.as_secs(),
         from(STOP_TIMEOUT_SECONDS),
     );

@@ -30,6 +30,8 @@ pub struct WorkerSettings {
     pub visibility: Duration,
     /// `MAX_RECEIVES`, `MAX_AGE_SECONDS`, `CLAIM_WITHIN_SECONDS`.
     pub policy: Policy,
+    /// `MAX_ATTEMPTS`, `FIRST_DELAY_SECONDS`.
+    pub settling: calls::settle::Policy,
     /// Which of these were set, by name.
     pub set: Vec<&'static str>,
 }
@@ -80,6 +82,8 @@ impl WorkerSettings {
             "MAX_RECEIVES",
             "MAX_AGE_SECONDS",
             "CLAIM_WITHIN_SECONDS",
+            "MAX_ATTEMPTS",
+            "FIRST_DELAY_SECONDS",
             STOP_TIMEOUT_SECONDS,
         ];
         let settings = Self {
@@ -89,6 +93,7 @@ impl WorkerSettings {
             calls_at_once: between(&mut reader, MAX_CONCURRENT_CALLS, 10, 1, MOST_CALLS),
             visibility: Duration::from_secs(between(&mut reader, VISIBILITY_SECONDS, 60, 3, 3600).into()),
             policy: reader.policy(),
+            settling: reader.settling(),
             set: set.into_iter().filter(|name| reader.optional(name).is_some()).collect(),
         };
         (settings, reader.into_problems())

@@ -54,7 +54,7 @@ impl Swept {
                 self.settled += 1;
                 return;
             }
-            Settled::NotYet => self.waiting += 1,
+            Settled::NotYet | Settled::Again(_) => self.waiting += 1,
             Settled::Stuck(_) => self.stuck += 1,
             Settled::Retry(_) => self.failed += 1,
         }
@@ -114,20 +114,18 @@ impl Settler {
                 swept.left_out += batch.len();
                 continue;
             }
-            let looked: Vec<_> = stream::iter(batch)
-                .map(
-                    |(attempt, since)| async move { (attempt, since, self.folders.look_with(attempt).await) },
-                )
-                .buffer_unordered(AT_ONCE)
-                .collect()
-                .await;
+            let looking = batch.to_vec().into_iter().map(|(attempt, since)| async move {
+                let standing = self.folders.look_with(&attempt).await;
+                (attempt, open_for(since), standing)
+            });
+            let looked: Vec<_> = stream::iter(looking).buffer_unordered(AT_ONCE).collect().await;
             let mut seen = Vec::with_capacity(looked.len());
-            for (attempt, since, standing) in looked {
+            for (attempt, seconds, standing) in looked {
                 match standing {
-                    Ok(standing) => seen.push((attempt, open_for(*since), standing)),
+                    Ok(standing) => seen.push((attempt, seconds, standing)),
                     Err(error) => {
                         swept.problems.push(error.to_string());
-                        swept.note(&Settled::Retry(error.to_string()), open_for(*since));
+                        swept.note(&Settled::Retry(error.to_string()), seconds);
                     }
                 }
             }
@@ -135,7 +133,7 @@ impl Settler {
             let settling = seen.into_iter().map(|(attempt, seconds, standing)| {
                 let cause = cause(standing.attempt(attempt.number), &stopped);
                 async move {
-                    let settling = self.settle_as_seen(attempt, cause, standing);
+                    let settling = self.settle_as_seen(&attempt, cause, standing);
                     let too_late = |_| Settled::Retry("the sweep's time was over".to_owned());
                     (timeout_at(deadline, settling).await.unwrap_or_else(too_late), seconds)
                 }
@@ -148,7 +146,7 @@ impl Settler {
     /// Which of the tasks that might still end these attempts are gone, and why.
     async fn stopped(
         &self,
-        seen: &[(&AttemptId, u64, Standing)],
+        seen: &[(AttemptId, u64, Standing)],
         swept: &mut Swept,
     ) -> BTreeMap<String, String> {
         let Some(tasks) = &self.tasks else { return BTreeMap::new() };

@@ -32,7 +32,6 @@ async fn killed_while_talking(cloud: &Cloud) -> Result<Sent<'_>> {
 async fn ended_as_unknown(cloud: &Cloud, call: &Sent<'_>) -> Result<Outcome> {
     let outcome = call.outcome().await?;
     ensure!(outcome.outcome == OutcomeKind::Unknown && !outcome.retryable, "{outcome:#?}");
-    ensure!(cloud.settled(&call.attempt).await? == Follow::Nothing, "something followed");
     let told = cloud.history(call, 1).await?;
     let details: Value =
         serde_json::from_str(told[0]["metadata"]["metadataJson"].as_str().unwrap_or_default())?;
@@ -58,6 +57,16 @@ fn a_task_that_dies_in_a_call_leaves_nothing_behind() {
         let outcome = ended_as_unknown(cloud, &call).await?;
         let why = outcome.detail.unwrap_or_default();
         ensure!(why.contains("EssentialContainerExited") && why.contains("exit code 137"), "{why}");
+        // Its dial might still be on its way: so it is open until nothing can come up any more.
+        let closed = wait_for("it is closed", Duration::from_secs(180), async || {
+            Ok(call.folder().await?.open.is_none().then_some(()))
+        });
+        closed.await?;
+        ensure!(cloud.settled(&call.attempt).await? == Follow::Nothing, "something followed");
+        ensure!(
+            cloud.tasks_of(&call.attempt).await.len() == 1 && call.dials().await?.len() == 1,
+            "called again"
+        );
         Ok(())
     });
 }

@@ -6,4 +6,5 @@ mod ends;
 mod many;
 mod one_machine;
 mod same;
+mod settles;
 mod waits;

@@ -98,6 +98,7 @@ impl From<&Standing> for settle::Folder {
             task: dial.task.clone(),
             room: dial.room.clone(),
             agent_call_id: dial.agent_call_id.clone(),
+            invite_by: dial.invite_by,
             deadline: dial.deadline,
             failed_before_dial: dial.failed_before_dial.clone(),
             decision: dial.decision.clone(),
