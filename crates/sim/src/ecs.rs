@@ -213,12 +213,6 @@ impl Ecs {
         self.shared.lock().keeps_events = keep;
     }
 
-    /// SIGKILL to a task, as when its machine dies; `false`: it does not run.
-    pub fn kill(&self, task: &str) -> bool {
-        let mut state = self.shared.lock();
-        state.tasks.iter_mut().any(|known| known.is(task) && known.kill())
-    }
-
     /// Waits until so many tasks have stopped, and returns their events.
     ///
     /// # Errors

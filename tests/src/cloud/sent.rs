@@ -13,7 +13,7 @@ use sim::stack::Call;
 use super::{Carrier, Cloud, PATIENCE, wait_for};
 
 /// A task that is gone is heard of at once; what nobody tells, the sweep finds.
-const SETTLED_WITHIN: Duration = Duration::from_secs(90);
+const ENDED_WITHIN: Duration = Duration::from_secs(90);
 
 /// A message for upstream's queue, and the call that it becomes.
 pub struct Sent<'a> {
@@ -74,13 +74,13 @@ impl<'a> Sent<'a> {
         Ok(outcome)
     }
 
-    /// Waits until nothing is left over of it: every attempt settled, no leg, no room, no task. Gives what the folder
-    /// of its last attempt holds.
-    pub async fn is_settled(&self) -> Result<AttemptStanding> {
-        let settled = wait_for(&format!("{} is settled", self.attempt), SETTLED_WITHIN, async || {
+    /// Waits until its last attempt has an outcome, and no leg and no room of it is left. Gives what the folder of that
+    /// attempt holds.
+    pub async fn has_ended(&self) -> Result<AttemptStanding> {
+        let what = format!("{} has ended", self.attempt);
+        let ended = wait_for(&what, ENDED_WITHIN, async || {
             let mut standing = self.cloud.folders.look(&self.attempt.key).await?;
-            let is_open = standing.attempts.iter().any(|attempt| attempt.open);
-            if is_open || !standing.has_ended() {
+            if standing.attempts.iter().any(|attempt| attempt.outcome.is_none()) {
                 return Ok(None);
             }
             // A server that was killed may not have come back yet.
@@ -91,7 +91,7 @@ impl<'a> Sent<'a> {
             let has_room = mine.into_iter().any(|room| rooms.contains(room));
             Ok(if has_room || legs.iter().any(is_left) { None } else { standing.attempts.pop() })
         });
-        settled.await.with_context(|| self.said())
+        ended.await.with_context(|| self.said())
     }
 
     /// Sends its tasks a signal, as if their machine did.

@@ -35,7 +35,7 @@ async fn redis_does_not_answer_for_a_while(cloud: &Cloud) -> Result<()> {
     signal(cloud, "phone redis", Signal::CONT)?;
     still?;
     call.callee_hangs_up().await?;
-    let last = call.is_settled().await?;
+    let last = call.has_ended().await?;
     let outcome = last.outcome.context("no outcome")?;
     ensure!(outcome.end_reason == Some(EndReason::CalleeHangup), "{outcome:#?}");
     call.rang_once().await
@@ -52,7 +52,7 @@ async fn the_sip_node_is_gone_while_it_rings(cloud: &mut Cloud) -> Result<()> {
     cloud.stack.kill_sip_node();
     cloud.stack.start_sip_node().await?;
     let call = cloud.known_call(names);
-    let last = call.is_settled().await?;
+    let last = call.has_ended().await?;
     let outcome = last.outcome.context("no outcome")?;
     ensure!(outcome.outcome != OutcomeKind::Answered && !outcome.retryable, "{outcome:#?}");
     ensure!(last.number == 1 && call.dials().await?.is_empty(), "dialed again");
@@ -68,7 +68,7 @@ async fn the_sip_node_is_gone_while_they_talk(cloud: &mut Cloud) -> Result<()> {
     cloud.stack.kill_sip_node();
     cloud.stack.start_sip_node().await?;
     let call = cloud.known_call(names);
-    let last = call.is_settled().await?;
+    let last = call.has_ended().await?;
     let outcome = last.outcome.context("no outcome")?;
     ensure!(outcome.outcome == OutcomeKind::Answered, "{outcome:#?}");
     ensure!(last.number == 1 && call.dials().await?.is_empty(), "dialed again");
@@ -84,7 +84,7 @@ async fn livekit_server_is_killed_while_they_talk(cloud: &mut Cloud) -> Result<(
     };
     cloud.stack.livekit_mut().restart().await?;
     let call = cloud.known_call(names);
-    let last = call.is_settled().await?;
+    let last = call.has_ended().await?;
     let outcome = last.outcome.context("no outcome")?;
     ensure!(outcome.outcome == OutcomeKind::Answered, "{outcome:#?}");
     ensure!(outcome.end_reason == Some(EndReason::RoomLost), "{outcome:#?}");

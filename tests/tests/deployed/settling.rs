@@ -8,6 +8,7 @@ use calls::fact::{Fact, NotNow};
 use calls::ids::AttemptId;
 use calls::outcome::{Outcome, OutcomeKind};
 use calls::settle::Follow;
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use sim::ecs::Trouble;
 use sim::stack::Step;
@@ -23,8 +24,7 @@ async fn killed_while_talking(cloud: &Cloud) -> Result<Sent<'_>> {
     let statuses: Vec<Value> =
         cloud.history(&call, 3).await?.iter().map(|event| event["metadata"]["status"].clone()).collect();
     ensure!(statuses == ["CALL_ATTEMPT_STARTED", "SIP_DIAL_ANSWERED", "SIP_BRIDGE_ACTIVE"], "{statuses:?}");
-    let tasks = cloud.tasks_of(&call.attempt).await;
-    ensure!(cloud.deployment.ecs.kill(tasks[0]["taskArn"].as_str().unwrap_or_default()), "{tasks:#?}");
+    call.signal_tasks(Signal::KILL)?;
     Ok(call)
 }
 

@@ -148,7 +148,7 @@ pub struct Back {
     pub at: Timestamp,
 }
 
-/// `pace/<CC>/<key>-a<n>`: the attempt has a place among the calls of its country.
+/// `pace/<CC>/<key>-a<n>-<nonce6>`: the attempt has a place among the calls of its country.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PlaceTaken {

@@ -27,9 +27,9 @@ pub fn pace_of(country: &str) -> Path {
     pace_folder().join(country)
 }
 
-/// `pace/<CC>/<key>-a<n>`
-pub fn place(country: &str, attempt: &AttemptId) -> Path {
-    pace_of(country).join(attempt.to_string())
+/// `pace/<CC>/<key>-a<n>-<nonce6>`
+pub fn place(country: &str, attempt: &AttemptId, nonce: &Nonce) -> Path {
+    pace_of(country).join(format!("{attempt}-{}", nonce.short()))
 }
 
 /// `calls/<key>/`

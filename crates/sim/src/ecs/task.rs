@@ -102,13 +102,6 @@ impl Task {
         }
     }
 
-    /// SIGKILL, by nobody's order; `false`: there is no process.
-    pub(super) fn kill(&mut self) -> bool {
-        let State::Running(child) = &mut self.state else { return false };
-        child.signal(Signal::KILL);
-        true
-    }
-
     /// Sends its process a signal; `None` if it does not run.
     pub(super) fn signal(&mut self, signal: Signal) -> Option<()> {
         match &mut self.state {
