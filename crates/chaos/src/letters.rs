@@ -7,6 +7,7 @@ use calls::ids::AttemptId;
 use crate::clock::{HOUR, MINUTE, Ms};
 use crate::event::Event;
 use crate::queue::{Message, Sending};
+use crate::store::AttemptFolder;
 use crate::world::World;
 
 /// How long after upstream's last message the operator still sends letters back.
@@ -91,7 +92,8 @@ impl World {
     /// What is open with nothing in the queue: the sweep reports it as stuck, and its letter, if it has one, goes back.
     /// (One router refused a delivery and acknowledged the message, another claimed it at that very time and died.)
     fn send_back_what_is_stuck(&mut self) {
-        let is_stuck = |id: &&AttemptId| self.store.attempt(id).is_none_or(|folder| folder.job.is_none());
+        let is_in_hand = |folder: &AttemptFolder| folder.launched.is_some() || folder.dial.is_some();
+        let is_stuck = |id: &&AttemptId| !self.store.attempt(id).is_some_and(is_in_hand);
         let stuck: Vec<AttemptId> = match self.calls.messages.is_empty() && self.routers.is_empty() {
             true => self.store.open.keys().filter(is_stuck).cloned().collect(),
             false => Vec::new(),

@@ -8,6 +8,7 @@ use calls::fact::{Fact, NotNow};
 use calls::ids::AttemptId;
 use calls::outcome::{Outcome, OutcomeKind};
 use calls::settle::Follow;
+use jiff::ToSpan as _;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use sim::ecs::Trouble;
@@ -162,18 +163,34 @@ async fn deferred(cloud: &Cloud, call: &Sent<'_>, wanted: NotNow) -> Result<()> 
 }
 
 #[test]
-fn outside_the_call_hours_a_message_waits() {
+fn outside_the_call_hours_a_message_waits_and_is_dialed_when_they_begin() {
     in_the_cloud(async |cloud| {
-        let yesterday = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).yesterday()?;
-        let day = yesterday.strftime("%a").to_string().to_lowercase();
-        let shut = [("callHours", json!([format!("{day} 09:00-10:00")])), ("timeZone", json!("UTC"))];
-        country(cloud, "UY", "+598", &shut).await?;
-        let call = cloud.call_to_number("+59894231234").send().await?;
+        // The next full minute that is far enough away.
+        let now = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC);
+        let begin = call_hours_begin(&now)?;
+        let begins = begin.to_zoned(jiff::tz::TimeZone::UTC).strftime("%a %H:%M").to_string().to_lowercase();
+        let hours = [("callHours", json!([format!("{begins}-24:00")])), ("timeZone", json!("UTC"))];
+        country(cloud, "UY", "+598", &hours).await?;
+        let number = "+59894231234";
+        cloud.stack.phone()?.script(number, &person::busy()).await?;
+        let call = cloud.call_to_number(number).send().await?;
         deferred(cloud, &call, NotNow::CallHours).await?;
         ensure!(call.folder().await?.job.is_none(), "no attempt is used up");
         ensure!(call.dials().await?.is_empty(), "it rang");
-        Ok(())
+        wait_for("the hours begin", Duration::from_secs(100), async || {
+            Ok((!call.dials().await?.is_empty()).then_some(()))
+        })
+        .await?;
+        let rang = call.dials().await?[0].dialed_at_ms;
+        ensure!(rang >= begin.as_millisecond(), "it rang before {begin}");
+        call.outcome().await?;
+        call.rang_once().await
     });
+}
+
+/// The full minute in which `now` will be in seventy seconds.
+fn call_hours_begin(now: &jiff::Zoned) -> Result<jiff::Timestamp> {
+    Ok((now + 70.seconds()).with().second(0).subsec_nanosecond(0).build()?.timestamp())
 }
 
 #[test]
