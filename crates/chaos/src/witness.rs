@@ -177,7 +177,7 @@ impl World {
     /// Another attempt may follow only an outcome that allows it, and only if nothing rang in truth.
     fn watch_another(&mut self, before: &AttemptId, id: &AttemptId) {
         let outcome = self.store.attempt(before).and_then(|folder| folder.outcome());
-        let allowed = outcome.is_some_and(|outcome| may_follow(outcome));
+        let allowed = outcome.is_some_and(may_follow);
         let truth = self.witness.attempts.get(before).cloned().unwrap_or_default();
         if !allowed {
             self.violated(

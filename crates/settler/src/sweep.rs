@@ -114,7 +114,7 @@ impl Settler {
                 swept.left_out += batch.len();
                 continue;
             }
-            let looking = batch.to_vec().into_iter().map(|(attempt, since)| async move {
+            let looking = batch.iter().cloned().map(|(attempt, since)| async move {
                 let standing = self.folders.look_with(&attempt).await;
                 (attempt, open_for(since), standing)
             });

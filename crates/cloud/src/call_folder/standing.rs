@@ -174,7 +174,7 @@ impl CallFolders {
             }
         };
         let name = |path: &Path| path.filename().map(str::to_owned);
-        let newest = listed.objects.iter().map(|meta| changed(meta)).max();
+        let newest = listed.objects.iter().map(changed).max();
         let mut files: Vec<(String, usize)> = listed
             .objects
             .iter()
