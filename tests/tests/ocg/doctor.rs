@@ -19,6 +19,8 @@ fn what_is_wrong_is_red_and_says_what_to_do() {
             "router may ecs:RunTask",
             "router may iam:PassRole",
             "router may iam:PassRole",
+            "watcher may ecs:DescribeTasks",
+            "watcher may kms:Decrypt",
             "task may kms:Decrypt",
         ];
         ensure!(red == on_a_condition, "{lines:#?}");
