@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use livekit_api::access_token::VideoGrants;
 use livekit_protocol::{
-    DeleteRoomRequest, DeleteRoomResponse, ListRoomsRequest, ListRoomsResponse, RemoveParticipantResponse,
+    DeleteRoomRequest, DeleteRoomResponse, ListRoomsRequest, RemoveParticipantResponse,
     RoomParticipantIdentity,
 };
 
@@ -38,13 +38,22 @@ pub enum RoomsError {
     },
 }
 
-/// A room as LiveKit lists it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A room as LiveKit lists it: of `livekit.Room` what is of use here, so that a list of thousands stays small.
+#[derive(Clone, PartialEq, Eq, prost::Message)]
 pub struct Room {
     /// Its name.
+    #[prost(string, tag = "2")]
     pub name: String,
     /// Its metadata; empty if it has none.
+    #[prost(string, tag = "8")]
     pub metadata: String,
+}
+
+/// `livekit.ListRoomsResponse`.
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub(crate) struct RoomList {
+    #[prost(message, repeated, tag = "1")]
+    pub(crate) rooms: Vec<Room>,
 }
 
 impl Livekit {
@@ -105,7 +114,7 @@ impl Livekit {
     pub async fn room_metadata(&self, room: &str) -> Result<Option<String>, RoomsError> {
         let request = ListRoomsRequest { names: vec![room.to_owned()] };
         let grants = VideoGrants { room_list: true, ..VideoGrants::default() };
-        let reply: ListRoomsResponse = self.ask("RoomService/ListRooms", &request, grants).await?;
+        let reply: RoomList = self.ask("RoomService/ListRooms", &request, grants).await?;
         Ok(reply.rooms.into_iter().find(|found| found.name == room).map(|found| found.metadata))
     }
 
@@ -115,9 +124,8 @@ impl Livekit {
     /// LiveKit cannot be reached, or refuses.
     pub async fn list_rooms(&self) -> Result<Vec<Room>, RoomsError> {
         let grants = VideoGrants { room_list: true, ..VideoGrants::default() };
-        let reply: ListRoomsResponse =
-            self.ask("RoomService/ListRooms", &ListRoomsRequest::default(), grants).await?;
-        Ok(reply.rooms.into_iter().map(|room| Room { name: room.name, metadata: room.metadata }).collect())
+        let reply: RoomList = self.ask("RoomService/ListRooms", &ListRoomsRequest::default(), grants).await?;
+        Ok(reply.rooms)
     }
 
     /// Is there such a room?

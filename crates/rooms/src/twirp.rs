@@ -19,7 +19,7 @@ use crate::Livekit;
 use crate::last_look::TooLate;
 
 /// The longest reply that is read. The longest we expect is a list of all rooms of a project, less than 1 kB each.
-const MAX_REPLY_BYTES: usize = 16 << 20;
+const MAX_REPLY_BYTES: usize = 8 << 20;
 
 /// The longest word or sentence of an error that is kept, in characters: it goes into outcomes and logs.
 const LONGEST_SENTENCE: usize = 1000;
