@@ -8,6 +8,7 @@
 //! task that ends is told in EventBridge's envelope. How it misbehaves is a [`Script`]. Source: Amazon ECS API
 //! Reference, RunTask; EventBridge, "Amazon ECS task state change events".
 
+mod actions;
 mod behind;
 mod registry;
 mod request;
@@ -22,19 +23,17 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use axum::Router;
-use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, State};
-use axum::http::{HeaderMap, Method, StatusCode, Uri};
-use axum::response::{IntoResponse as _, Response};
+use axum::extract::DefaultBodyLimit;
+use axum::http::{HeaderMap, Uri};
 use rustix::process::Signal;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use behind::Behind;
 use registry::{Registered, Registry, short};
-use request::{Refused, RunTask};
+use request::RunTask;
 use rules::Rule;
 use task::Task;
 
@@ -132,8 +131,8 @@ impl Ecs {
         let (region, registry) = (REGION.to_owned(), registry(address)?);
         let shared = Arc::new(Shared { region, registry, logs, address, state: Mutex::default() });
         let app = Router::new()
-            .route("/metadata/{task}/task", axum::routing::get(metadata))
-            .fallback(act)
+            .route("/metadata/{task}/task", axum::routing::get(actions::metadata))
+            .fallback(actions::act)
             // A zip, or a message of 1 MiB.
             .layer(DefaultBodyLimit::max(64 << 20))
             .with_state(shared.clone());
@@ -255,78 +254,6 @@ impl Shared {
         format!("arn:aws:ecs:{}:000000000000:cluster/{}", self.region, short(cluster))
     }
 
-    async fn run_task(&self, body: &Value) -> Result<(Value, Reply), Refused> {
-        let request = RunTask::read(body)?;
-        self.lock().calls.push(Instant::now());
-        let definition = self.registry.definition(&request.cluster, &request.task_definition).await?;
-        request.fits(&definition)?;
-        let mut state = self.lock();
-        if let Some((before, arn)) = request.client_token.as_ref().and_then(|token| state.tokens.get(token)) {
-            return if *before == request {
-                let same = state.tasks.iter().find(|task| task.arn == *arn).map(|task| task.described(self));
-                Ok((json!({ "tasks": [same], "failures": [] }), Reply::Sent))
-            } else {
-                let conflict =
-                    Refused::new("ConflictException", "The client token was used with other parameters.");
-                Err(Refused { resource_ids: vec![arn.clone()], ..conflict })
-            };
-        }
-        let trouble = state.troubles.pop_front();
-        match trouble {
-            Some(Trouble::Throttle) => {
-                return Err(Refused::new("ThrottlingException", "Rate exceeded"));
-            }
-            Some(Trouble::NoCapacity) => {
-                let arn = self.cluster_arn(&request.cluster);
-                let failure = json!({ "reason": "Capacity is unavailable at this time.", "arn": arn });
-                return Ok((json!({ "tasks": [], "failures": [failure] }), Reply::Sent));
-            }
-            Some(Trouble::Hang) => return Ok((Value::Null, Reply::Never)),
-            _ => {}
-        }
-        let task = Task::new(self, &request, &definition, trouble);
-        if let Some(token) = &request.client_token {
-            state.tokens.insert(token.clone(), (request.clone(), task.arn.clone()));
-        }
-        let described = task.described(self);
-        state.tasks.push(task);
-        let reply = if trouble == Some(Trouble::LoseReply) { Reply::Lost } else { Reply::Sent };
-        Ok((json!({ "tasks": [described], "failures": [] }), reply))
-    }
-
-    fn list_tasks(&self, body: &Value) -> Value {
-        let started_by = body["startedBy"].as_str();
-        let wanted = body["desiredStatus"].as_str().unwrap_or("RUNNING");
-        let state = self.lock();
-        let matching = state.tasks.iter().filter(|task| {
-            task.desired_status() == wanted
-                && started_by.is_none_or(|by| task.started_by.as_deref() == Some(by))
-        });
-        json!({ "taskArns": matching.map(|task| task.arn.clone()).collect::<Vec<_>>() })
-    }
-
-    fn describe_tasks(&self, body: &Value) -> Value {
-        let state = self.lock();
-        let (mut tasks, mut failures) = (Vec::new(), Vec::new());
-        for name in body["tasks"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-            match state.tasks.iter().find(|task| task.is(name)) {
-                Some(task) => tasks.push(task.described(self)),
-                None => failures.push(json!({ "arn": name, "reason": "MISSING" })),
-            }
-        }
-        json!({ "tasks": tasks, "failures": failures })
-    }
-
-    fn stop_task(&self, body: &Value) -> Result<Value, Refused> {
-        let name = body["task"].as_str().unwrap_or_default();
-        let mut state = self.lock();
-        let task = state.tasks.iter_mut().find(|task| task.is(name));
-        let task = task
-            .ok_or_else(|| Refused::new("InvalidParameterException", "The referenced task was not found."))?;
-        task.stop(body["reason"].as_str().unwrap_or("Task stopped by user"));
-        Ok(json!({ "task": task.described(self) }))
-    }
-
     /// Starts what is due, and tells of what has ended, once each.
     async fn notice_ends(&self) {
         loop {
@@ -341,9 +268,7 @@ impl Shared {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
-}
 
-impl Shared {
     /// To whom it may concern, in its own time.
     fn deliver(&self, rules: &[Rule], event: &Value) {
         let Registry::Registered(registered) = &self.registry else { return };
@@ -352,72 +277,4 @@ impl Shared {
             tokio::spawn(async move { rules::deliver(&behind, &queue, &event).await });
         }
     }
-}
-
-/// What becomes of an answer.
-enum Reply {
-    Sent,
-    Lost,
-    Never,
-}
-
-async fn act(
-    State(shared): State<Arc<Shared>>,
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
-    if shared.is_cut(&headers, &uri, &body) {
-        return lost();
-    }
-    let target = headers.get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let action = target.strip_prefix(behind::TARGET).unwrap_or_default();
-    let asked: Value =
-        if action.is_empty() { Value::Null } else { serde_json::from_slice(&body).unwrap_or_default() };
-    let answer = match action {
-        "RunTask" => match shared.run_task(&asked).await {
-            Ok((answer, Reply::Sent)) => Ok(answer),
-            Ok((_, Reply::Lost)) => return lost(),
-            Ok((_, Reply::Never)) => return std::future::pending().await,
-            Err(refused) => Err(refused),
-        },
-        "ListTasks" => Ok(shared.list_tasks(&asked)),
-        "DescribeTasks" => Ok(shared.describe_tasks(&asked)),
-        "StopTask" => shared.stop_task(&asked),
-        other => match &shared.registry {
-            Registry::Registered(registered) => {
-                return registered.behind.pass(method, &uri, headers, body).await;
-            }
-            Registry::Own { .. } => {
-                Err(Refused::new("UnknownOperationException", &format!("{other:?} is not known here")))
-            }
-        },
-    };
-    let (status, answer) = match answer {
-        Ok(answer) => (StatusCode::OK, answer),
-        Err(refused) => (StatusCode::BAD_REQUEST, refused.wire()),
-    };
-    (status, [("content-type", "application/x-amz-json-1.1")], answer.to_string()).into_response()
-}
-
-/// A reply that breaks off: the client cannot know what was done.
-fn lost() -> Response {
-    let broken =
-        futures_util::stream::iter([Ok(Bytes::from_static(b"{")), Err(std::io::Error::other("lost"))]);
-    Response::new(axum::body::Body::from_stream(broken))
-}
-
-/// The task metadata endpoint, version 4: what a container can learn of itself.
-async fn metadata(
-    State(shared): State<Arc<Shared>>,
-    axum::extract::Path(id): axum::extract::Path<String>,
-) -> Response {
-    let state = shared.lock();
-    let Some(task) = state.tasks.iter().find(|task| task.is(&id)) else {
-        return StatusCode::NOT_FOUND.into_response();
-    };
-    let body =
-        json!({ "Cluster": shared.cluster_arn(&task.cluster), "TaskARN": task.arn, "Family": task.family });
-    ([("content-type", "application/json")], body.to_string()).into_response()
 }
