@@ -129,10 +129,21 @@ impl LastResort {
         }
     }
 
-    /// Ends a call that was answered now, should it not have ended by itself some time after the longest call. It
-    /// needs nothing of the call's own thread, and ends with what is returned.
-    pub fn hard_limit(&self) -> Option<HardLimit> {
+    /// Ends a call that is dialed now, should it neither ring out nor be answered by itself. It needs nothing of the
+    /// call's own thread, and ends with what is returned.
+    pub fn hard_limit_of_ringing(&self) -> Option<HardLimit> {
+        let ring = Duration::from_secs(self.attempt.plan.profile.dial.ring_seconds.into());
+        self.hard_limit(leg::INVITE_WITHIN.unsigned_abs() + ring, false)
+    }
+
+    /// The same for a call that was answered now, should it not have ended some time after the longest call.
+    pub fn hard_limit_of_talking(&self) -> Option<HardLimit> {
+        self.hard_limit(Duration::from_secs(self.attempt.plan.profile.dial.max_call_seconds.into()), true)
+    }
+
+    fn hard_limit(&self, longest: Duration, was_answered: bool) -> Option<HardLimit> {
         let overdue = Overdue {
+            was_answered,
             room: self.room_is_ours.then(|| self.room.name().to_owned()),
             attempt: self.attempt.clone(),
             credentials: self.credentials.clone(),
@@ -140,7 +151,6 @@ impl LastResort {
             known: self.known.clone(),
             alone: self.alone,
         };
-        let longest = Duration::from_secs(self.attempt.plan.profile.dial.max_call_seconds.into());
         HardLimit::after(longest, move || overdue.end())
     }
 
@@ -160,7 +170,11 @@ impl LastResort {
                 end_reason: Some(EndReason::BridgeError),
                 ..self.known.answered(Ending::of(OutcomeKind::Answered), clock::now())
             },
-            // It may have rung: never tried again by itself.
+            // It rings, or will: the dial is on its way, and may bring up its leg in a new room of that name. Whoever
+            // settles what is unknown deletes the room once more when no dial can come any more.
+            Standing::Ours if self.attempt.plan.leg != Leg::Inbound => {
+                Ending { reason: Some(Reason::Unknown), ..Ending::of(OutcomeKind::Unknown) }
+            }
             Standing::Ours => Ending { reason: Some(Reason::BridgeError), ..Ending::of(OutcomeKind::Failed) },
         };
         let outcome = self.known.complete(self.attempt.outcome(ending, detail));
@@ -303,8 +317,8 @@ mod tests {
 
         let (outcome, gave_up) = breaks_after(outbound(), &[ClaimOurs, Ringing]).await;
         let outcome = outcome.unwrap();
-        assert!(!gave_up && !outcome.retryable && outcome.outcome == OutcomeKind::Failed);
-        assert_eq!(outcome.reason.as_deref(), Some("bridge-error"));
+        assert!(!gave_up && !outcome.retryable && outcome.outcome == OutcomeKind::Unknown);
+        assert_eq!(outcome.reason.as_deref(), Some("unknown"));
 
         for answer in [Active, Dialed] {
             let (outcome, _) = breaks_after(outbound(), &[ClaimOurs, answer, Ringing]).await;

@@ -16,7 +16,7 @@ use crate::clock;
 use crate::job::Job;
 
 /// How long after the claim the dial may still leave.
-const INVITE_WITHIN: SignedDuration = SignedDuration::from_secs(30);
+pub(crate) const INVITE_WITHIN: SignedDuration = SignedDuration::from_secs(30);
 /// Beyond `inviteBy`, ring time and longest call, before anyone may settle the attempt.
 const SETTLE_MARGIN: SignedDuration = SignedDuration::from_secs(120);
 

@@ -1,4 +1,4 @@
-//! A call that has not ended long after it had to: its thread is stuck, and may hold any lock and any connection. So
+//! A call that has not ended, or not been answered, long after it had to: its thread is stuck, and may hold any lock and any connection. So
 //! all that is used here is made anew, and logs, whose output may be what it is stuck in, come last.
 
 use std::process::exit;
@@ -6,7 +6,7 @@ use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use calls::ids::Nonce;
-use calls::outcome::{EndReason, Ending, Outcome, OutcomeKind};
+use calls::outcome::{EndReason, Ending, Outcome, OutcomeKind, Reason};
 use cloud::call_folder::Claimed;
 use cloud::profiles::Credentials;
 use tokio::runtime::Builder;
@@ -25,6 +25,8 @@ const TELL_CAP: Duration = Duration::from_secs(10);
 
 /// All that is needed to end such a call.
 pub struct Overdue {
+    /// Somebody has picked up, as far as is known.
+    pub was_answered: bool,
     /// Ours to delete, if any is.
     pub room: Option<String>,
     /// Whose it is.
@@ -89,10 +91,15 @@ impl Overdue {
     }
 
     fn outcome(&self) -> Outcome {
-        let ending = Ending { end_reason: Some(EndReason::MaxDuration), ..Ending::of(OutcomeKind::Answered) };
-        let ending = self.known.answered(ending, clock::now());
-        self.known
-            .complete(self.attempt.outcome(ending, "the bridge was stuck: its hard limit ended the call"))
+        let ending = if self.was_answered {
+            let ended =
+                Ending { end_reason: Some(EndReason::MaxDuration), ..Ending::of(OutcomeKind::Answered) };
+            self.known.answered(ended, clock::now())
+        } else {
+            Ending { reason: Some(Reason::Unknown), ..Ending::of(OutcomeKind::Unknown) }
+        };
+        let detail = "the bridge was stuck: its hard limit ended the call";
+        self.known.complete(self.attempt.outcome(ending, detail))
     }
 
     /// Whether it is this one that stands there.
@@ -116,7 +123,7 @@ impl Overdue {
                 reports.close().await;
             });
         }
-        let mut detail = format!("{}: stuck beyond the longest call; it was hung up", self.attempt.id);
+        let mut detail = format!("{}: stuck beyond every limit; it was hung up", self.attempt.id);
         for problem in &ended.problems {
             detail.push_str("; ");
             detail.push_str(problem);
@@ -171,6 +178,7 @@ mod tests {
         known.note(&Fact::Answered { after_ms: 2500 }, clock::now() - Duration::from_secs(90));
         let secret = || Secret::new("hush");
         Overdue {
+            was_answered: true,
             room: Some("room".into()),
             attempt: Attempt {
                 reports: Reports::start(Ways::default(), &id, &plan, None),

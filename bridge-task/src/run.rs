@@ -82,8 +82,10 @@ async fn live(mut call: Call, mut hands: Hands, mut stop: Stop, last_resort: &mu
                 return Ran::Over { carried_through };
             }
             // Before the fact is told of, which may be what gets stuck.
-            if matches!(effect, Effect::Record(Fact::Answered { .. })) {
-                hard_limit = last_resort.hard_limit();
+            match effect {
+                Effect::Dial => hard_limit = last_resort.hard_limit_of_ringing(),
+                Effect::Record(Fact::Answered { .. }) => hard_limit = last_resort.hard_limit_of_talking(),
+                _ => {}
             }
             let ends = matches!(effect, Effect::Record(Fact::Ending { .. }));
             hands.perform(effect);

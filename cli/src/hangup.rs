@@ -6,9 +6,10 @@ use anyhow::Context as _;
 use calls::ids::{AttemptId, CallKey};
 use calls::outcome::{Ending, Outcome, OutcomeKind, Reason};
 use calls::plan::Leg;
+use calls::trigger::TriggerCall;
 use clap::Args;
-use cloud::call_folder::documents::{Decision, DialClaim, Follow, Job, Next, V};
-use cloud::call_folder::{AttemptStanding, CallFolders, Claimed, draw_nonce};
+use cloud::call_folder::documents::{Decision, DialClaim, Follow, Job, Message, Next, V};
+use cloud::call_folder::{AttemptStanding, CallFolders, Claimed, Standing, draw_nonce};
 use cloud::profiles::{Credentials, stored_credentials};
 use cloud::queue::Queue;
 use jiff::Timestamp;
@@ -62,9 +63,13 @@ struct Line<'a> {
 impl Line<'_> {
     async fn end(&self, key: &CallKey, meant: &str) -> anyhow::Result<Answer> {
         let standing = self.folders.look(key).await?;
-        let last = standing.attempts.into_iter().rev().find(|attempt| attempt.job.is_some());
+        let Standing { message, attempts } = standing;
+        let last = attempts.into_iter().rev().find(|attempt| attempt.job.is_some());
         let Some(AttemptStanding { number, job: Some(job), dial, outcome, next, .. }) = last else {
-            return Ok(tail::no_such_call(meant, self.output));
+            return match message {
+                Some(message) => self.end_what_waits(&AttemptId::new(key.clone(), 1), &message).await,
+                None => Ok(tail::no_such_call(meant, self.output)),
+            };
         };
         let attempt = AttemptId::new(key.clone(), number);
         if job.plan.leg == Leg::Inbound {
@@ -73,37 +78,64 @@ impl Line<'_> {
                  caller out of the room in LiveKit's console",
             ));
         }
-        let claim = match dial {
-            Some(dial) => Claimed::Theirs(dial),
-            None => self.forbid(&attempt, &job).await?,
-        };
-        match claim {
-            Claimed::Ours => self.settle(&attempt, &job).await,
-            // Somebody's hang-up that was not carried out to its end, perhaps.
-            Claimed::Theirs(DialClaim { decision: Some(Decision { next: Follow::Nothing, .. }), .. })
-                if next.is_none() =>
-            {
-                self.settle(&attempt, &job).await
-            }
-            Claimed::Theirs(dial) => match &outcome {
-                None => self.hang_up(&attempt, &job, &dial).await,
-                Some(outcome) => {
-                    let follows = next.map(|next| next.next);
-                    if let Some(answer) = self.forbid_what_follows(&attempt, &job, outcome, follows).await? {
-                        return Ok(answer);
-                    }
-                    self.output.remark("it has ended already:");
-                    tail::show_end(&attempt, outcome, self.output)?;
-                    Ok(Answer::No)
-                }
+        let about = About::attempt(&attempt, &job.plan, None);
+        let dial = match dial {
+            Some(dial) => dial,
+            None => match self.forbid(&attempt, job.made_at).await? {
+                Claimed::Ours => return self.settle(&attempt, &about).await,
+                Claimed::Theirs(dial) => dial,
             },
+        };
+        match (&dial.decision, &outcome) {
+            // Somebody's hang-up that was not carried out to its end, perhaps.
+            (Some(Decision { next: Follow::Nothing, .. }), _) if next.is_none() => {
+                self.settle(&attempt, &about).await
+            }
+            (None, None) => self.hang_up(&attempt, &job, &dial).await,
+            (Some(Decision { outcome, .. }), None) | (_, Some(outcome)) => {
+                let decided = dial.decision.as_ref().map(|decision| decision.next);
+                let follows = next.map(|next| next.next).or(decided);
+                if let Some(answer) = self.forbid_what_follows(&attempt, &job, outcome, follows).await? {
+                    return Ok(answer);
+                }
+                self.has_ended(&attempt, outcome)
+            }
+        }
+    }
+
+    fn has_ended(&self, attempt: &AttemptId, outcome: &Outcome) -> anyhow::Result<Answer> {
+        self.output.remark("it has ended already:");
+        tail::show_end(attempt, outcome, self.output)?;
+        Ok(Answer::No)
+    }
+
+    /// A call that may not begin yet, or whose message is lost: no router has claimed an attempt, and none will dial.
+    async fn end_what_waits(&self, attempt: &AttemptId, message: &Message) -> anyhow::Result<Answer> {
+        let (call_id, tracking) = match TriggerCall::read(message.body.as_bytes()) {
+            Ok(trigger) => (trigger.call_id, trigger.tracking),
+            Err(unusable) => (unusable.call_id.clone(), unusable.tracking.clone()),
+        };
+        let about = About::waiting(attempt, call_id.as_deref().or(tracking.id.as_deref()), &tracking);
+        match self.forbid(attempt, message.since).await? {
+            Claimed::Ours => self.settle(attempt, &about).await,
+            Claimed::Theirs(DialClaim {
+                decision: Some(Decision { outcome, next: Follow::Nothing }),
+                ..
+            }) => match self.folders.look_with(attempt).await?.attempt(attempt.number) {
+                Some(AttemptStanding { next: Some(_), .. }) => self.has_ended(attempt, &outcome),
+                _ => self.settle(attempt, &about).await,
+            },
+            Claimed::Theirs(_) => {
+                self.output.remark("it has just begun: ask again");
+                Ok(Answer::No)
+            }
         }
     }
 
     /// Takes the permission to ring, so that no task ever gets it.
-    async fn forbid(&self, attempt: &AttemptId, job: &Job) -> anyhow::Result<Claimed<DialClaim>> {
+    async fn forbid(&self, attempt: &AttemptId, since: Timestamp) -> anyhow::Result<Claimed<DialClaim>> {
         let at = Timestamp::now();
-        let outcome = never_dialed(attempt, job, at);
+        let outcome = never_dialed(attempt, since, at);
         let decision = Decision { outcome, next: Follow::Nothing };
         let dial = DialClaim::decided("ocg hangup", at, decision);
         Ok(self.folders.claim_dial(attempt, &dial).await?)
@@ -129,8 +161,8 @@ impl Line<'_> {
                     Claimed::Ours => {
                         self.folders.close_attempt(attempt).await?;
                         self.output.remark("it was to be tried again; now it is not:");
-                        tail::show_end(attempt, outcome, self.output)?;
-                        return Ok(Some(Answer::Yes));
+                        // A router may have looked before this was said.
+                        Follow::Attempt(attempt.number.saturating_add(1))
                     }
                 }
             }
@@ -141,10 +173,11 @@ impl Line<'_> {
             Follow::Nothing | Follow::DeadLetter => return Ok(None),
         };
         let following = AttemptId::new(attempt.key.clone(), number);
-        match self.forbid(&following, job).await? {
-            Claimed::Ours => self.settle(&following, job).await.map(Some),
+        let about = About::attempt(&following, &job.plan, None);
+        match self.forbid(&following, job.made_at).await? {
+            Claimed::Ours => self.settle(&following, &about).await.map(Some),
             Claimed::Theirs(DialClaim { decision: Some(Decision { next: Follow::Nothing, .. }), .. }) => {
-                self.settle(&following, job).await.map(Some)
+                self.settle(&following, &about).await.map(Some)
             }
             Claimed::Theirs(_) => {
                 self.output.remark(format!("attempt {number} has just begun: ask again"));
@@ -155,12 +188,12 @@ impl Line<'_> {
 
     /// Carries the decision out that stands in the dial claim: outcome, upstream, what follows, `open/`. Each step can
     /// be repeated, and upstream knows an event that it has.
-    async fn settle(&self, attempt: &AttemptId, job: &Job) -> anyhow::Result<Answer> {
+    async fn settle(&self, attempt: &AttemptId, about: &About) -> anyhow::Result<Answer> {
         let dial = self.folders.dial_claim(attempt).await?;
         let decided = dial.and_then(|dial| dial.decision).context("the dial claim holds no decision")?;
         let outcome = decided.outcome;
         drop(self.folders.claim_outcome(attempt, &draw_nonce(), &outcome).await?);
-        self.tell_upstream(attempt, job, &outcome).await;
+        self.tell_upstream(about, &outcome).await;
         let next = Next { v: V, next: decided.next, at: Timestamp::now() };
         drop(self.folders.claim_next(attempt, &next).await?);
         self.folders.close_attempt(attempt).await?;
@@ -168,12 +201,12 @@ impl Line<'_> {
         Ok(Answer::Yes)
     }
 
-    async fn tell_upstream(&self, attempt: &AttemptId, job: &Job, outcome: &Outcome) {
+    async fn tell_upstream(&self, about: &About, outcome: &Outcome) {
         let url = match &self.stack {
             Some(stack) => stack.parameter("CallHistoryQueueUrl"),
             None => self.settings.variables.get("CALL_HISTORY_QUEUE_URL"),
         };
-        let event = About::attempt(attempt, &job.plan, None).ended(outcome.ended_at, outcome);
+        let event = about.ended(outcome.ended_at, outcome);
         let (Some(url), Some(event)) = (url, event) else { return };
         let aws = match &self.stack {
             Some(stack) => stack.aws.clone(),
@@ -188,7 +221,7 @@ impl Line<'_> {
     /// Takes the callee out of the room, whereupon its task ends the call in good order. A task that does not is
     /// dead: then the room is deleted.
     async fn hang_up(&self, attempt: &AttemptId, job: &Job, dial: &DialClaim) -> anyhow::Result<Answer> {
-        let (Some(room), None, None) = (&dial.room, &dial.failed_before_dial, &dial.decision) else {
+        let (Some(room), None) = (&dial.room, &dial.failed_before_dial) else {
             self.output.remark("nobody rings by this attempt; its outcome is on the way");
             return Ok(Answer::No);
         };
@@ -243,11 +276,11 @@ impl Line<'_> {
 }
 
 /// Ended by a person before anything rang; nobody tries again.
-fn never_dialed(attempt: &AttemptId, job: &Job, at: Timestamp) -> Outcome {
+fn never_dialed(attempt: &AttemptId, since: Timestamp, at: Timestamp) -> Outcome {
     let ending = Ending {
         reason: Some(Reason::Drained),
         detail: Some("an operator ended it before it was dialed".to_owned()),
         ..Ending::of(OutcomeKind::Failed)
     };
-    Outcome::new(ending, attempt.number, job.made_at, at, env!("CARGO_PKG_VERSION"))
+    Outcome::new(ending, attempt.number, since, at, env!("CARGO_PKG_VERSION"))
 }

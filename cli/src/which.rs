@@ -33,7 +33,7 @@ pub fn last_days(days: i32) -> impl Iterator<Item = Date> {
 pub async fn find(folders: &CallFolders, meant: &str) -> anyhow::Result<Option<CallKey>> {
     // Somebody's id may look like a key.
     if let Ok(key) = meant.parse::<CallKey>()
-        && folders.brief(&key).await?.is_some()
+        && (folders.brief(&key).await?.is_some() || folders.look(&key).await?.message.is_some())
     {
         return Ok(Some(key));
     }

@@ -82,7 +82,7 @@ impl Reason {
             Self::TrunkError => meaning("The trunk, or a network behind it, answered 5xx or found no way to talk.", IfRetryable, "the carrier; under load, fewer calls a second. `dial.retryTrunkErrors` in the profile allows a new attempt where nothing rang"),
             Self::OtherSip => meaning("A SIP status with no word of its own here; `sipStatus` has it.", Never, "the status, in RFC 3261 §21 and with the carrier"),
             Self::NoSipService => meaning("LiveKit has no SIP node to take the dial.", IfRetryable, "LiveKit's SIP nodes: do they run, are they full, do they share LiveKit's Redis?"),
-            Self::LivekitUnreachable => meaning("No connection to LiveKit, or the room could not be joined.", NewAttempt, "`livekit.url` in the profile, the network, the certificate"),
+            Self::LivekitUnreachable => meaning("No connection to LiveKit, the room could not be joined, or it was lost before anybody answered.", IfRetryable, "`livekit.url` in the profile, the network, the certificate"),
             Self::LivekitAuth => meaning("LiveKit refused our key or secret, or the permission to dial had expired.", IfRetryable, "the country's key and secret (`ocg profile secrets`), the clocks"),
             Self::UnknownTrunk => meaning("LiveKit does not know the trunk.", IfRetryable, "`livekit.trunkId` in the profile"),
             Self::AgentAccount => meaning("The agent vendor refused: no credit (402), or a wrong key (401, 403).", NewAttempt, "the vendor's account and key"),
@@ -91,7 +91,7 @@ impl Reason {
             Self::AgentLostBeforeAnswer => meaning("The agent went away before anybody answered.", IfRetryable, "the vendor's status page"),
             Self::AttemptsExhausted => meaning("Every attempt failed before the dial; the last error is in the detail. The message is a dead letter.", ByRedrive, "mend what the last error names, then `ocg dlq redrive`"),
             Self::Refused => meaning("The message was refused; `errorType` is the refusal's code. There was no attempt.", ByRedrive, "as the refusal's code says"),
-            Self::Unknown => meaning("We do not know whether it rang: LiveKit failed in a way of its own, or a task ended without an outcome.", Never, "the outcome's `detail`, the task's log, the trunk's own records"),
+            Self::Unknown => meaning("We do not know whether it rang: LiveKit failed in a way of its own, our own process broke while the phone was dialed, or a task ended without an outcome.", Never, "the outcome's `detail`, the task's log, the trunk's own records"),
             Self::BridgeError => meaning("Our own process failed before anything could ring: it stalled, began after the job's deadline, could not write its claim, or LiveKit could not make sense of its request.", IfRetryable, "the outcome's `detail`, the task's log"),
             Self::Drained => meaning("The task was told to stop before anybody answered, or an operator ended the call (`ocg hangup`).", IfRetryable, "nothing"),
         }

@@ -20,6 +20,7 @@
 mod folder;
 mod giving_up;
 mod identity;
+mod pace;
 mod step;
 
 #[cfg(test)]

@@ -67,7 +67,13 @@ impl<'a> Hands<'a> {
             Ok(answer) => answer,
             Err(Effect::LoadFolder(_)) => Input::Folder(self.load().await),
             Err(Effect::DeleteRoom(_, room)) => Input::Done(self.delete_room(&room).await),
-            Err(Effect::EndAgent(_, id)) => Input::Done(self.end_agent(&id).await),
+            Err(Effect::EndAgent(attempt, id)) => {
+                let ended = self.end_agent(&id).await;
+                if let Err(detail) = &ended {
+                    tracing::warn!(%attempt, detail, "the agent's call is not ended; it ends by itself, unattended");
+                }
+                Input::Done(ended)
+            }
             Err(Effect::Tell(attempt, outcome)) => {
                 self.tell_of(&attempt, &outcome).await;
                 Input::Done(Ok(()))

@@ -12,7 +12,7 @@ use futures_util::stream;
 use jiff::Timestamp;
 use rand::seq::SliceRandom as _;
 use rooms::{Livekit, Room, RoomMetadata};
-use telemetry::metrics::Metrics;
+use telemetry::metrics::{Metrics, OpenAttempts};
 use tokio::time::{Instant, timeout_at};
 
 use crate::{ROOM_WITHIN, Settler};
@@ -25,6 +25,8 @@ const BATCH: usize = 100;
 /// What a sweep found and left.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Swept {
+    /// Nobody knows how many are open: their marks could not be listed.
+    pub is_blind: bool,
     /// Attempts that were open when it began.
     pub open: usize,
     /// Of these, settled now.
@@ -93,7 +95,10 @@ impl Settler {
                 // The rooms have their turn, however many attempts there are.
                 self.settle_open(marks, begun + within * 3 / 4, &mut swept).await;
             }
-            Err(error) => swept.problems.push(error.to_string()),
+            Err(error) => {
+                swept.is_blind = true;
+                swept.problems.push(error.to_string());
+            }
         }
         self.sweep_rooms(deadline, &mut swept).await;
         self.report(&swept);
@@ -112,6 +117,8 @@ impl Settler {
         for batch in marks.chunks(BATCH) {
             if Instant::now() >= deadline {
                 swept.left_out += batch.len();
+                let oldest = batch.iter().map(|(_, since)| open_for(*since)).max();
+                swept.oldest_open_seconds = swept.oldest_open_seconds.max(oldest.unwrap_or(0));
                 continue;
             }
             let looking = batch.iter().cloned().map(|(attempt, since)| async move {
@@ -249,8 +256,13 @@ impl Settler {
             tracing::warn!(detail, "the sweep is not whole");
         }
         if let Some(stage) = &self.metrics {
-            let open = swept.open - swept.settled;
-            Metrics::of_sweep(Timestamp::now(), stage, open, swept.stuck, swept.oldest_open_seconds).emit();
+            let open = OpenAttempts {
+                open: swept.open - swept.settled,
+                stuck: swept.stuck,
+                oldest_seconds: swept.oldest_open_seconds,
+            };
+            let problems = swept.failed + swept.problems.len();
+            Metrics::of_sweep(Timestamp::now(), stage, problems, (!swept.is_blind).then_some(open)).emit();
         }
     }
 }

@@ -44,6 +44,11 @@ impl About {
         }
     }
 
+    /// An attempt at a call that was not planned yet: its message still waited.
+    pub fn waiting(attempt: &AttemptId, call_id: Option<&str>, tracking: &Tracking) -> Self {
+        Self { attempt: Some(attempt.number), ..Self::refused(&attempt.key, call_id, tracking) }
+    }
+
     /// A message that was refused before there was an attempt.
     pub fn refused(key: &CallKey, call_id: Option<&str>, tracking: &Tracking) -> Self {
         let call_id = call_id.unwrap_or(key.as_str()).to_owned();

@@ -39,6 +39,17 @@ impl Country {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Metrics(Value);
 
+/// The attempts that a sweep found open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpenAttempts {
+    /// How many there still are.
+    pub open: usize,
+    /// How many of them nobody will ever settle without a person.
+    pub stuck: usize,
+    /// Since the oldest was last marked.
+    pub oldest_seconds: u64,
+}
+
 impl Metrics {
     /// An attempt ended: `Calls` is 1 by stage, country and outcome; `DialFailed` is 0 or 1 by stage and country, so
     /// that its average is the share of attempts that failed by no fault of the callee. An attempt that was put off
@@ -73,22 +84,22 @@ impl Metrics {
         Self::new(at, &[waited], line)
     }
 
-    /// A sweep has ended, by stage: `OpenAttempts` that it leaves, of which `StuckAttempts` nobody will ever settle, and
-    /// `OldestOpenSeconds` since the oldest of them was last heard of.
-    pub fn of_sweep(
-        at: Timestamp,
-        stage: &Stage,
-        open: usize,
-        stuck: usize,
-        oldest_open_seconds: u64,
-    ) -> Self {
-        let line = json!({
-            "Stage": stage.0, "OpenAttempts": open, "StuckAttempts": stuck, "OldestOpenSeconds": oldest_open_seconds,
-        });
-        let mut oldest = directive(&["Stage"], "OldestOpenSeconds");
-        oldest["Metrics"][0]["Unit"] = "Seconds".into();
-        let counts = ["OpenAttempts", "StuckAttempts"].map(|name| directive(&["Stage"], name));
-        Self::new(at, &[counts.as_slice(), &[oldest]].concat(), line)
+    /// What a sweep found. `open`: what it saw of the attempts that are open; without it nobody knows, and no number
+    /// says that all is well.
+    pub fn of_sweep(at: Timestamp, stage: &Stage, problems: usize, open: Option<OpenAttempts>) -> Self {
+        let mut line = json!({ "Stage": stage.0, "SweepProblems": problems });
+        let mut directives = vec![directive(&["Stage"], "SweepProblems")];
+        if let Some(OpenAttempts { open, stuck, oldest_seconds }) = open {
+            for (name, value) in [("OpenAttempts", open as u64), ("StuckAttempts", stuck as u64)] {
+                line[name] = value.into();
+                directives.push(directive(&["Stage"], name));
+            }
+            line["OldestOpenSeconds"] = oldest_seconds.into();
+            let mut oldest = directive(&["Stage"], "OldestOpenSeconds");
+            oldest["Metrics"][0]["Unit"] = "Seconds".into();
+            directives.push(oldest);
+        }
+        Self::new(at, &directives, line)
     }
 
     fn new(at: Timestamp, directives: &[Value], mut line: Value) -> Self {
@@ -207,10 +218,13 @@ mod tests {
 
     #[test]
     fn a_sweep_says_what_it_leaves() {
-        let found = extracted(&Metrics::of_sweep(at(), &Stage::new("prod"), 12, 1, 635));
         let of = |name: &str, value| (name.to_owned(), value, vec!["prod".to_owned()]);
+        let open = OpenAttempts { open: 12, stuck: 1, oldest_seconds: 635 };
+        let found = extracted(&Metrics::of_sweep(at(), &Stage::new("prod"), 2, Some(open)));
         let wanted = [of("OpenAttempts", 12.0), of("StuckAttempts", 1.0), of("OldestOpenSeconds", 635.0)];
-        assert_eq!(found, wanted);
+        assert_eq!((&found[0], &found[1..]), (&of("SweepProblems", 2.0), &wanted[..]));
+        let found = extracted(&Metrics::of_sweep(at(), &Stage::new("prod"), 1, None));
+        assert_eq!(found, [of("SweepProblems", 1.0)], "nothing says that nothing is open");
     }
 
     #[test]

@@ -1,17 +1,14 @@
 //! The steps between the states.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::folder::{Folder, Stand, StoredMessage};
 use super::giving_up::GivingUp;
 use super::identity::Mark;
 use super::{Claim, DeadLetter, Effect, Input, Place, Routing, Verdict};
-use crate::fact::{Fact, NotNow};
-use crate::hours::Hours;
+use crate::fact::Fact;
 use crate::plan::{CallPlan, Leg, NoPlan, plan, shown_id};
 use crate::profile::Profiles;
-use crate::settle::LONGEST_DELAY;
 use crate::trigger::{Refusal, RefusalCode, TriggerCall};
 
 /// What is waited for.
@@ -55,10 +52,6 @@ pub(super) struct Subject {
 
 /// How often a lost claim may lead back to the folder before it is left to the next delivery.
 const MAX_RELOADS: u8 = 3;
-/// A call that found no place comes again after this, then after twice as long each time.
-const ASK_AGAIN_AFTER: Duration = Duration::from_secs(14);
-/// However often it found none.
-const ASK_AGAIN_WITHIN: Duration = Duration::from_secs(5 * 60 - 1);
 
 impl Routing {
     pub(super) fn begin(&mut self) -> State {
@@ -239,37 +232,7 @@ impl Routing {
         }
     }
 
-    /// Within the call hours, and at the pace of its country. What the profile does not limit is not asked.
-    fn begin_now_or_later(&mut self, plan: Box<CallPlan>) -> State {
-        let profile = &plan.profile;
-        if let Hours::Shut { until } = Hours::of(profile, self.now) {
-            return self.put_back(NotNow::CallHours, until.duration_since(self.now).unsigned_abs());
-        }
-        let (at_once, per_second) = (profile.max_concurrent_calls, profile.calls_per_second);
-        if at_once.is_none() && per_second.is_none() {
-            return self.put_job(plan);
-        }
-        let country = profile.country.clone();
-        self.want(Effect::TakePlace { attempt: self.attempt(), country, at_once, per_second });
-        State::TakingPlace { plan }
-    }
-
-    fn put_back(&mut self, why: NotNow, wait: Duration) -> State {
-        // Where many wait, each asks ever more seldom; when the call hours begin is known.
-        let patience = match why {
-            NotNow::CallHours => Duration::ZERO,
-            NotNow::TooManyCalls | NotNow::TooManyPerSecond => {
-                let doublings = u32::try_from(self.times_put_back).unwrap_or(u32::MAX).min(10);
-                ASK_AGAIN_AFTER.saturating_mul(1 << doublings).min(ASK_AGAIN_WITHIN)
-            }
-        };
-        let delay = Duration::from_secs(wait.max(patience).as_secs().saturating_add(1)).min(LONGEST_DELAY);
-        self.record(Fact::Deferred { why, delay_seconds: delay.as_secs() });
-        self.want(Effect::PutBack { attempt: self.attempt(), delay });
-        State::PuttingBack
-    }
-
-    fn put_job(&mut self, plan: Box<CallPlan>) -> State {
+    pub(super) fn put_job(&mut self, plan: Box<CallPlan>) -> State {
         let within =
             jiff::SignedDuration::try_from(self.policy.claim_within).unwrap_or(jiff::SignedDuration::MAX);
         let deadline = self.now.saturating_add(within).unwrap_or(jiff::Timestamp::MAX);
@@ -387,7 +350,7 @@ impl Routing {
         self.effects.push_back(effect);
     }
 
-    fn record(&mut self, fact: Fact) {
+    pub(super) fn record(&mut self, fact: Fact) {
         self.want(Effect::Record(fact));
     }
 }

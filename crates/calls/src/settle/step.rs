@@ -26,6 +26,8 @@ pub(super) enum State {
     WritingOutcome(Plan),
     /// The first of what is left of the attempt to be gone, or upstream to be told.
     Tidying(Plan),
+    /// The agent's vendor to end its call, or to fail at it: it ends by itself when nobody is in it.
+    EndingAgent(Plan),
     /// The message that follows.
     Following(Plan),
     /// `next.json`.
@@ -45,13 +47,22 @@ pub(super) struct Plan {
     counted: u32,
     /// What is left of it, the last one first.
     leftovers: Vec<Effect>,
+    /// `outcome.json` is there, or is written next; else what is left comes before it.
+    is_written: bool,
     /// Until then its phone may still ring, in a room that has to be deleted once more.
     ring_until: Option<Timestamp>,
 }
 
 impl Plan {
     fn of(outcome: Outcome, next: Follow, counted: u32) -> Self {
-        Self { outcome: Box::new(outcome), next, counted, leftovers: Vec::new(), ring_until: None }
+        Self {
+            outcome: Box::new(outcome),
+            next,
+            counted,
+            leftovers: Vec::new(),
+            is_written: true,
+            ring_until: None,
+        }
     }
 }
 
@@ -75,6 +86,7 @@ impl Settling {
                 self.retry(detail)
             }
             (State::Tidying(plan), Input::Done(Ok(()))) => self.tidy(plan),
+            (State::EndingAgent(plan), Input::Done(_)) => self.tidy(plan),
             (State::Following(plan), Input::Done(Ok(()))) => self.note_next(plan.next),
             (State::NotingNext(next), Input::Done(Ok(()))) => self.close(next),
             (State::Closing(next), Input::Done(Ok(()))) => {
@@ -135,9 +147,13 @@ impl Settling {
         };
         let outcome = self.outcome(ending, job);
         let next = self.follows(&outcome, counted);
-        // Written before anything is done about it: whoever comes second tells nobody.
-        let plan = Plan::of(outcome, next, counted);
-        self.write_outcome(self.with_leftovers(plan, dial))
+        let plan = self.with_leftovers(Plan::of(outcome, next, counted), dial);
+        match dial.failed_before_dial {
+            // Its outcome may be its task's own, who tidied up and told of it: once it stands, nobody does so again.
+            Some(_) => self.tidy(Plan { is_written: false, ..plan }),
+            // Written before anything is done about it: whoever comes second tells nobody.
+            None => self.write_outcome(plan),
+        }
     }
 
     /// Claimed, and nobody has taken the dial claim. Will its task ever?
@@ -199,7 +215,7 @@ impl Settling {
 
     fn write_outcome(&mut self, plan: Plan) -> State {
         self.want(Effect::PutOutcome(self.attempt.clone(), plan.outcome.clone()));
-        State::WritingOutcome(Plan { leftovers: self.and_tell(&plan), ..plan })
+        State::WritingOutcome(Plan { leftovers: self.and_tell(&plan), is_written: true, ..plan })
     }
 
     fn tell(&mut self, plan: Plan) -> State {
@@ -229,10 +245,15 @@ impl Settling {
     /// One after the other, then what follows.
     fn tidy(&mut self, mut plan: Plan) -> State {
         match plan.leftovers.pop() {
+            Some(agent @ Effect::EndAgent(..)) => {
+                self.want(agent);
+                State::EndingAgent(plan)
+            }
             Some(leftover) => {
                 self.want(leftover);
                 State::Tidying(plan)
             }
+            None if !plan.is_written => self.write_outcome(plan),
             None => self.follow(plan),
         }
     }

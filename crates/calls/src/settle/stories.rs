@@ -5,6 +5,8 @@
 use super::*;
 use crate::outcome::{Ending, OutcomeKind, Reason};
 
+mod left_behind;
+
 const TASK: &str = "arn:aws:ecs:eu-central-1:123456789012:task/calls/t1";
 
 pub(super) fn at(text: &str) -> Timestamp {
@@ -314,15 +316,6 @@ fn a_message_that_a_router_gave_up_gets_its_letter_with_the_routers_reason() {
     let mut world = World::of(AttemptSeen { job: job(), dial: Some(taken), ..AttemptSeen::default() });
     world.settle(1, Cause::Swept, "2026-07-21T12:02:00Z");
     assert_eq!(world.refusal.unwrap().code.as_str(), "receives_exhausted");
-}
-
-#[test]
-fn a_task_that_said_why_it_never_dialed_and_died_is_tried_again() {
-    let said = DialSeen { failed_before_dial: Some("no secrets".to_owned()), ..dial(TASK) };
-    let mut world =
-        World::of(AttemptSeen { job: job(), launched: true, dial: Some(said), ..AttemptSeen::default() });
-    assert_eq!(world.settle(1, stopped(), "2026-07-21T12:02:00Z"), Settled::Done(Some(Follow::Attempt(2))));
-    assert_eq!(world.done, ["outcome", "room", "agent", "tell", "send", "next", "close"]);
 }
 
 #[test]

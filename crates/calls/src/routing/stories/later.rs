@@ -41,7 +41,13 @@ fn a_country_that_has_as_many_calls_as_it_may_makes_the_next_one_wait() {
         assert_eq!(world.receive(again(id)), Verdict::Deferred);
     }
     let delays: Vec<u64> = world.put_back.iter().map(|(_, delay)| delay.as_secs()).collect();
-    assert_eq!(delays, [21, 29, 57, 113, 225, 300, 300], "where many wait, each asks ever more seldom");
+    let longest = [21, 28, 56, 112, 224, 240, 240];
+    for (delay, longest) in delays.iter().zip(longest) {
+        assert!(
+            (longest / 4..=longest + 1).contains(delay),
+            "ever more seldom, and not all at once: {delays:?}"
+        );
+    }
     world.not_now = None;
     assert_eq!(world.receive(put_back("m-8", key().as_str().into(), "1")), Verdict::Done);
     assert_eq!((world.launches, world.folder.attempts[&1].launched), (1, true));
