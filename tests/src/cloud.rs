@@ -312,6 +312,7 @@ fn with_defaults(parameters: &[(&str, &str)], history: &str) -> BTreeMap<String,
         ("CallHistoryQueueUrl", history),
         ("RunTasksPerSecond", "20"),
         ("FirstDelaySeconds", "1"),
+        ("StopTimeoutSeconds", "30"),
     ];
     defaults.iter().chain(parameters).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }

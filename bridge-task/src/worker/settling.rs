@@ -72,6 +72,10 @@ impl Worker {
             Ok(None) => return,
             Err(error) => return tracing::warn!(detail = %error, "left to the sweep"),
         }
+        // Asked again: reading may have taken a while, and its message come a second time.
+        if self.running.has(attempt) {
+            return;
+        }
         let (task, detail) = (self.settings.task.clone(), "its thread has ended".to_owned());
         let settling = self.settler.settle(attempt, Cause::Stopped { task, detail });
         if timeout(SETTLED_WITHIN, settling).await.is_err() {

@@ -63,6 +63,12 @@ impl Swept {
         self.oldest_open_seconds = self.oldest_open_seconds.max(open_for_seconds);
     }
 
+    fn leave_out(&mut self, batch: &[(AttemptId, Timestamp)]) {
+        self.left_out += batch.len();
+        let oldest = batch.iter().map(|(_, since)| open_for(*since)).max();
+        self.oldest_open_seconds = self.oldest_open_seconds.max(oldest.unwrap_or(0));
+    }
+
     /// In one line.
     fn detail(&self) -> String {
         let Self {
@@ -116,16 +122,18 @@ impl Settler {
         marks.shuffle(&mut rand::rng());
         for batch in marks.chunks(BATCH) {
             if Instant::now() >= deadline {
-                swept.left_out += batch.len();
-                let oldest = batch.iter().map(|(_, since)| open_for(*since)).max();
-                swept.oldest_open_seconds = swept.oldest_open_seconds.max(oldest.unwrap_or(0));
+                swept.leave_out(batch);
                 continue;
             }
             let looking = batch.iter().cloned().map(|(attempt, since)| async move {
                 let standing = self.folders.look_with(&attempt).await;
                 (attempt, open_for(since), standing)
             });
-            let looked: Vec<_> = stream::iter(looking).buffer_unordered(AT_ONCE).collect().await;
+            let looking = stream::iter(looking).buffer_unordered(AT_ONCE).collect::<Vec<_>>();
+            let Ok(looked) = timeout_at(deadline, looking).await else {
+                swept.leave_out(batch);
+                continue;
+            };
             let mut seen = Vec::with_capacity(looked.len());
             for (attempt, seconds, standing) in looked {
                 match standing {

@@ -123,7 +123,7 @@ fn an_agent_that_says_nothing_though_it_is_there_is_given_up() {
         ended.is_answered(EndReason::SilenceWatchdog)?;
         ensure!(ended.has_fact(|fact| *fact == Fact::AgentSilent { silent_seconds: 3 }));
         let lasted = ended.outcome()?.duration_seconds.context("no duration")?;
-        ensure!((3.0..6.0).contains(&lasted), "{lasted} s");
+        ensure!((3.0..9.0).contains(&lasted), "{lasted} s");
         Ok(())
     });
 }
@@ -203,7 +203,7 @@ fn a_hang_up_that_is_asked_for_again_and_again_cuts_nothing_off() {
         let asked = ended.kept.facts.iter().filter(|f| matches!(f.fact, Fact::AgentHangUp { .. })).count();
         ensure!(asked == 10, "it asked {asked} times");
         let lasted = ended.outcome()?.duration_seconds.context("no duration")?;
-        ensure!((7.0..9.0).contains(&lasted), "last words have their cap: {lasted} s");
+        ensure!((7.0..12.0).contains(&lasted), "last words have their cap: {lasted} s");
         Ok(())
     });
 }

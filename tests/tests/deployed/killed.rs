@@ -79,6 +79,20 @@ fn a_task_told_to_stop_while_it_rings_goes_on_to_the_callees_end() {
 }
 
 #[test]
+fn a_task_told_to_stop_while_they_talk_ends_the_call_in_order_when_its_time_is_over() {
+    in_the_cloud(async |cloud| {
+        let call = cloud.call_to(person::talkative()).await?.send().await?;
+        is_talking(&call).await?;
+        call.signal_tasks(Signal::TERM)?;
+        // Half of its thirty seconds: the rest is for tidying up.
+        ends_as_answered(cloud, &call, EndReason::Drained).await?;
+        let told = cloud.history(&call, 4).await?;
+        ensure!(told[3]["metadata"]["status"] == "SIP_CALL_ENDED", "{told:#?}");
+        Ok(())
+    });
+}
+
+#[test]
 fn a_task_told_to_stop_twice_while_they_talk_leaves_nobody_on_the_line() {
     in_the_cloud(async |cloud| {
         let call = cloud.call_to(person::talkative()).await?.send().await?;
