@@ -125,6 +125,8 @@ impl Cloud {
     /// Waits until the queue holds nothing, neither visible nor in flight.
     pub async fn queue_is_empty(&self) -> Result<()> {
         let what = "the queue is empty";
-        wait_for(what, PATIENCE, async || Ok((self.depth().await? == Depth::default()).then_some(()))).await
+        // Beside others: a message of theirs may wait for its call hours.
+        wait_for(what, 3 * PATIENCE, async || Ok((self.depth().await? == Depth::default()).then_some(())))
+            .await
     }
 }

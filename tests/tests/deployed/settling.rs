@@ -163,7 +163,7 @@ async fn deferred(cloud: &Cloud, call: &Sent<'_>, wanted: NotNow) -> Result<()> 
 }
 
 #[test]
-fn outside_the_call_hours_a_message_waits_and_is_dialed_when_they_begin() {
+fn outside_the_call_hours_messages_wait_and_are_dialed_when_they_begin_but_for_one_that_was_hung_up() {
     in_the_cloud(async |cloud| {
         // The next full minute that is far enough away.
         let now = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC);
@@ -177,6 +177,12 @@ fn outside_the_call_hours_a_message_waits_and_is_dialed_when_they_begin() {
         deferred(cloud, &call, NotNow::CallHours).await?;
         ensure!(call.folder().await?.job.is_none(), "no attempt is used up");
         ensure!(call.dials().await?.is_empty(), "it rang");
+        let unwanted = cloud.call_to_number("+59821234568").send().await?;
+        deferred(cloud, &unwanted, NotNow::CallHours).await?;
+        let hung_up = cloud.ocg(&["hangup", unwanted.attempt.key.as_str()]).await?.ends_with(0)?;
+        ensure!(hung_up.said.contains("drained"), "{}", hung_up.said);
+        let again = cloud.ocg(&["hangup", unwanted.attempt.key.as_str()]).await?.ends_with(3)?;
+        ensure!(again.remarked.contains("ended already"), "{}", again.remarked);
         wait_for("the hours begin", Duration::from_secs(180), async || {
             Ok((!call.dials().await?.is_empty()).then_some(()))
         })
@@ -184,7 +190,18 @@ fn outside_the_call_hours_a_message_waits_and_is_dialed_when_they_begin() {
         let rang = call.dials().await?[0].dialed_at_ms;
         ensure!(rang >= begin.as_millisecond(), "it rang before {begin}");
         call.outcome().await?;
-        call.rang_once().await
+        call.rang_once().await?;
+        wait_for("the other message comes, too", Duration::from_secs(60), async || {
+            let facts = cloud.folders.facts(&unwanted.attempt).await?;
+            Ok(facts.iter().any(|line| line.fact == Fact::DuplicateDelivery).then_some(()))
+        })
+        .await?;
+        ensure!(unwanted.dials().await?.is_empty(), "it rang after it was hung up");
+        let told = cloud.history(&unwanted, 1).await?;
+        ensure!(told[0]["metadata"]["status"] == "SIP_CALL_FAILED", "{told:#?}");
+        let open = cloud.folders.open_attempts().await?;
+        ensure!(!open.contains(&unwanted.attempt), "{open:?}");
+        Ok(())
     });
 }
 
