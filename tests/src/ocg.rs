@@ -102,7 +102,11 @@ impl Cloud {
         Ok(())
     }
 
-    async fn stage(&self) -> Result<String> {
+    /// The deployment's stage.
+    ///
+    /// # Errors
+    /// When the stack has no such output.
+    pub async fn stage(&self) -> Result<String> {
         let path = self.deployment.output("ProfilesPath").await?;
         Ok(path.split('/').nth(2).context("no stage in the profiles' path")?.to_owned())
     }

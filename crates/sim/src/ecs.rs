@@ -54,6 +54,10 @@ pub enum Trouble {
     LoseReply,
     /// Starts nothing and answers nothing, until the caller is gone.
     Hang,
+    /// Starts the task and answers nothing, until the caller is gone.
+    NeverReply,
+    /// Starts two tasks, as where a request was repeated and its client token forgotten.
+    StartTwo,
     /// Starts the task after this time.
     StartAfter(Duration),
     /// Accepts the task, which then stops without having started, as when its image cannot be pulled.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use calls::fact::Fact;
 use calls::ids::{AttemptId, CallKey};
 use calls::outcome::Outcome;
 use cloud::call_folder::{AttemptStanding, draw_nonce};
@@ -115,6 +116,18 @@ impl<'a> Sent<'a> {
     pub async fn folder(&self) -> Result<AttemptStanding> {
         let standing = self.cloud.folders.look(&self.attempt.key).await?;
         standing.attempts.into_iter().next().context("it has no attempt")
+    }
+
+    /// Waits until its folder tells of something like this, so often; more often is an error.
+    pub async fn tells(&self, what: &str, times: usize, is_meant: impl Fn(&Fact) -> bool) -> Result<()> {
+        let noted = wait_for(what, PATIENCE, async || {
+            let facts = self.cloud.folders.facts(&self.attempt).await?;
+            let noted = facts.iter().filter(|line| is_meant(&line.fact)).count();
+            Ok((noted >= times).then_some(noted))
+        });
+        let noted = noted.await.with_context(|| self.said())?;
+        ensure!(noted == times, "{what}: {noted} times and not {times}");
+        Ok(())
     }
 
     /// Waits until the phone's only call of it is as `wanted`.

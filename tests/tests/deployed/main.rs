@@ -3,7 +3,9 @@
 
 mod calls;
 mod deploys;
+mod duplicates;
 mod killed;
+mod leftovers;
 mod messages;
 mod servers;
 mod settling;

@@ -55,7 +55,11 @@ async fn the_sip_node_is_gone_while_it_rings(cloud: &mut Cloud) -> Result<()> {
     let last = call.has_ended().await?;
     let outcome = last.outcome.context("no outcome")?;
     ensure!(outcome.outcome != OutcomeKind::Answered && !outcome.retryable, "{outcome:#?}");
-    ensure!(last.number == 1 && call.dials().await?.is_empty(), "dialed again");
+    ensure!(
+        last.number == 1 && call.dials().await?.is_empty(),
+        "dialed again after {:#?}",
+        call.folder().await?
+    );
     cloud.queue_is_empty().await
 }
 

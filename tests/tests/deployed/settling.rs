@@ -225,6 +225,9 @@ fn where_one_call_at_once_is_allowed_the_second_waits_for_the_first() {
         ensure!(second.dials().await?.is_empty(), "two calls at once");
         first.callee_hangs_up().await?;
         ensure!(cloud.settled(&first.attempt).await? == Follow::Nothing, "something followed");
+        // With its end, and not by a sweep some time after it.
+        let places = cloud.folders.places().await?;
+        ensure!(places.iter().all(|(_, holder)| *holder != first.attempt), "its place is not given back");
         let outcome = second.outcome().await?;
         ensure!(outcome.reason.as_deref() == Some("busy"), "{outcome:#?}");
         second.rang_once().await

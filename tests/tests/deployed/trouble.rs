@@ -65,21 +65,6 @@ fn the_bucket_is_away_when_a_task_starts() {
 }
 
 #[test]
-fn the_reply_to_run_task_is_lost() {
-    alone_in_the_cloud(async |cloud| {
-        let before = cloud.deployment.ecs.run_task_calls().len();
-        cloud.deployment.ecs.trouble([Trouble::LoseReply]);
-        let call = cloud.call_to(person::busy()).await?.send().await?;
-        is_called_after_all(&call).await?;
-        cloud.queue_is_empty().await?;
-        // The message came again: the call was over by then, or the same token gave the same task.
-        let asked = cloud.deployment.ecs.run_task_calls().len() - before;
-        ensure!((1..=2).contains(&asked), "RunTask was called {asked} times");
-        call.rang_once().await
-    });
-}
-
-#[test]
 fn run_task_never_answers() {
     alone_in_the_cloud(async |cloud| {
         cloud.deployment.ecs.trouble([Trouble::Hang]);

@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use calls::ids::CallKey;
 use cloud::queue::attributes::Attribute;
-use cloud::queue::{Queue, dead_letter};
+use cloud::queue::{Queue, Received, dead_letter};
 use serde_json::Value;
 use tests::cloud::{Cloud, Sent};
 
@@ -77,6 +77,27 @@ async fn serve(cloud: &Cloud, country: &str, prefix: &str) -> Result<()> {
 
 /// Sends a letter back as redriving does, and leaves it where it is.
 async fn send_back(cloud: &Cloud, id: &str, key: &CallKey) -> Result<()> {
+    let letter = received(cloud, id).await?;
+    let attributes = dead_letter::put_back(&letter, key, letter.body.len())?;
+    trigger_calls(cloud).await?.send(&letter.body, &attributes).await?;
+    Ok(())
+}
+
+/// Moves a letter as the queue's own redrive does (StartMessageMoveTask): whoever asks for that looks at nothing, and
+/// nothing of the letter changes but its id.
+async fn move_back(cloud: &Cloud, id: &str) -> Result<()> {
+    let letter = received(cloud, id).await?;
+    trigger_calls(cloud).await?.send(&letter.body, &letter.attributes).await?;
+    let deleted = dead_letters(cloud).await?.delete(&letter.receipt_handle).await;
+    deleted.map_err(anyhow::Error::msg)
+}
+
+async fn trigger_calls(cloud: &Cloud) -> Result<Queue> {
+    Ok(Queue::new(cloud.deployment.sqs(), cloud.deployment.output("TriggerCallQueueUrl").await?))
+}
+
+/// A letter, which nobody has in hand.
+async fn received(cloud: &Cloud, id: &str) -> Result<Received> {
     let queue = dead_letters(cloud).await?;
     let letter = tests::cloud::wait_for("the letter is received", PATIENCE, async || {
         // One after the other, each for a moment: ten at most come at once.
@@ -94,8 +115,5 @@ async fn send_back(cloud: &Cloud, id: &str, key: &CallKey) -> Result<()> {
     .await?;
     // What else was received is there again.
     tokio::time::sleep(Duration::from_secs(4)).await;
-    let attributes = dead_letter::put_back(&letter, key, letter.body.len())?;
-    let url = cloud.deployment.output("TriggerCallQueueUrl").await?;
-    Queue::new(cloud.deployment.sqs(), url).send(&letter.body, &attributes).await?;
-    Ok(())
+    Ok(letter)
 }

@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
+use calls::fact::Fact;
+use calls::ids::AttemptId;
 use calls::outcome::{EndReason, OutcomeKind};
+use calls::settle::Follow;
 use sim::ecs::Trouble;
 use sim::stack::Step;
-use tests::cloud::{alone_in_the_cloud, in_the_cloud, wait_for};
+use tests::cloud::{alone_in_the_cloud, in_a_cloud_apart, in_the_cloud, wait_for};
 use tests::person;
 
 #[test]
@@ -79,6 +82,39 @@ fn a_call_whose_task_has_not_started_never_rings() {
         ensure!(told[0]["metadata"]["status"] == "SIP_CALL_FAILED", "{told:#?}");
         let open = cloud.folders.open_attempts().await?;
         ensure!(!open.contains(&call.attempt), "{open:?}");
+        Ok(())
+    });
+}
+
+/// Its first attempt's task never started, and the message of the second is on its way.
+#[test]
+fn a_call_that_waits_for_its_next_attempt_never_rings() {
+    in_a_cloud_apart(&[("FirstDelaySeconds", "20")], async |cloud| {
+        cloud.deployment.ecs.trouble([Trouble::NeverStart]);
+        let call = cloud.call_to(person::busy()).await?.send().await?;
+        ensure!(cloud.settled(&call.attempt).await? == Follow::Attempt(2), "no second attempt");
+        let ended = cloud.ocg(&["hangup", &call.id]).await?.ends_with(0)?;
+        ensure!(ended.said.contains("operator"), "{}", ended.said);
+        ensure!(cloud.depth().await?.delayed == 1, "its message has come already");
+
+        let second = AttemptId::new(call.attempt.key.clone(), 2);
+        ensure!(cloud.settled(&second).await? == Follow::Nothing, "a third attempt");
+        let outcome = cloud.folders.outcome(&second).await?.context("no outcome")?;
+        let why = outcome.detail.as_deref().unwrap_or_default();
+        ensure!(outcome.outcome == OutcomeKind::Failed && !outcome.retryable, "{outcome:#?}");
+        ensure!(outcome.reason.as_deref() == Some("drained") && why.contains("operator"), "{outcome:#?}");
+        let told = cloud.history(&call, 2).await?;
+        ensure!(told[1]["metadata"]["status"] == "SIP_CALL_FAILED", "{told:#?}");
+
+        // It comes all the same, and finds that there is nothing to do.
+        cloud.queue_is_empty().await?;
+        wait_for("it is acknowledged only", Duration::from_secs(10), async || {
+            let facts = cloud.folders.facts(&second).await?;
+            Ok(facts.iter().any(|line| line.fact == Fact::DuplicateDelivery).then_some(()))
+        })
+        .await?;
+        ensure!(cloud.tasks_of(&second).await.is_empty(), "a task was started");
+        ensure!(call.dials().await?.is_empty(), "it rang");
         Ok(())
     });
 }

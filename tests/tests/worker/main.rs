@@ -2,6 +2,7 @@
 //! and tasks; and what only a worker knows.
 
 mod begins;
+mod comes_again;
 mod ends;
 mod many;
 mod one_machine;

@@ -57,7 +57,14 @@ impl Shared {
         }
         let described = task.described(self);
         state.tasks.push(task);
-        let reply = if trouble == Some(Trouble::LoseReply) { Reply::Lost } else { Reply::Sent };
+        if trouble == Some(Trouble::StartTwo) {
+            state.tasks.push(Task::new(self, &request, &definition, None));
+        }
+        let reply = match trouble {
+            Some(Trouble::LoseReply) => Reply::Lost,
+            Some(Trouble::NeverReply) => Reply::Never,
+            _ => Reply::Sent,
+        };
         Ok((json!({ "tasks": [described], "failures": [] }), reply))
     }
 

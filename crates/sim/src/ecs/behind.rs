@@ -21,17 +21,17 @@ pub(super) struct Behind {
 pub struct Cut {
     /// The service as a signature names it: `ssm`, `sqs`, `s3`.
     pub service: &'static str,
-    /// Only those whose path or body contains this; empty: all.
+    /// Only those whose path, body or action (`AmazonSQS.DeleteMessage`) contains this; empty: all.
     pub containing: String,
 }
 
 impl Cut {
     pub(super) fn covers(&self, headers: &HeaderMap, uri: &Uri, body: &[u8]) -> bool {
-        let authorization =
-            headers.get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let is_meant = authorization.contains(&format!("/{}/aws4_request", self.service));
+        let header = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let is_meant = header("authorization").contains(&format!("/{}/aws4_request", self.service));
         is_meant
             && (uri.path().contains(&self.containing)
+                || header("x-amz-target").contains(&self.containing)
                 || String::from_utf8_lossy(body).contains(&self.containing))
     }
 }

@@ -139,7 +139,8 @@ pub struct Misstep {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Trouble {
-    /// From now on nothing is sent and nothing read, and the connection stays open.
+    /// From now on nothing is sent and nothing read, and the connection stays open. The call's end can be asked for
+    /// over REST.
     Stall,
     /// From now on the agent sends nothing of its own. It listens, and answers the protocol's pings.
     Mute,

@@ -1,13 +1,14 @@
 //! Sent back.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
+use calls::fact::Fact;
 use calls::ids::AttemptId;
 use sim::ecs::{Cut, Trouble};
 use sim::stack::Script;
 use tests::cloud::{Cloud, Sent, alone_in_the_cloud, in_a_cloud_apart, wait_for};
 use tests::person;
 
-use super::{is_gone, is_there, letter, letter_of, listed, put_letter, send_back, serve, text};
+use super::{is_gone, is_there, letter, letter_of, listed, move_back, put_letter, send_back, serve, text};
 
 /// A call to somebody in a country that nobody serves yet.
 pub async fn unserved<'a>(cloud: &'a Cloud, number: &str, person: &Script) -> Result<Sent<'a>> {
@@ -130,6 +131,44 @@ fn a_call_that_rang_is_not_sent_back() {
     });
 }
 
+/// Whatever stands on the letter: the attempt that was the call, the one after it, or nothing, as on those that SQS
+/// itself made letters.
+#[test]
+fn a_letter_of_a_call_that_rang_is_moved_back_by_the_queue_and_is_a_duplicate() {
+    alone_in_the_cloud(async |cloud| {
+        let call = cloud.call_to(person::busy()).await?.send().await?;
+        call.outcome().await?;
+        let key = call.attempt.key.to_string();
+        let marked = |attempt| [("OcgCallKey", key.as_str()), ("OcgAttempt", attempt)];
+        for (nth, attributes) in [&marked("1")[..], &marked("2"), &[]].into_iter().enumerate() {
+            let id = put_letter(cloud, &call.body, attributes).await?;
+            move_back(cloud, &id).await?;
+            wait_for("the folder tells of it", super::PATIENCE, async || {
+                Ok((duplicates(cloud, &call).await? == nth + 1).then_some(()))
+            })
+            .await
+            .with_context(|| format!("{attributes:?}"))?;
+            cloud.queue_is_empty().await?;
+            is_gone(cloud, &id).await?;
+        }
+        let attempts = cloud.folders.look(&call.attempt.key).await?.attempts;
+        let planned = attempts.iter().filter(|attempt| attempt.job.is_some()).count();
+        ensure!(planned == 1, "{attempts:#?}");
+        call.rang_once().await
+    });
+}
+
+/// How often the folder says that a message was one too many.
+async fn duplicates(cloud: &Cloud, call: &Sent<'_>) -> Result<usize> {
+    let mut found = 0;
+    for number in 1..=2 {
+        let facts = cloud.folders.facts(&AttemptId::new(call.attempt.key.clone(), number)).await?;
+        let is_one = |fact: &Fact| matches!(fact, Fact::DuplicateDelivery | Fact::DuplicateMessage);
+        found += facts.iter().filter(|line| is_one(&line.fact)).count();
+    }
+    Ok(found)
+}
+
 #[test]
 fn a_queue_that_takes_nothing_is_told_and_letters_are_there_again() {
     alone_in_the_cloud(async |cloud| {
@@ -186,7 +225,12 @@ fn what_was_given_up_gets_its_next_attempt_and_no_third_when_its_letter_could_no
         let skipped = cloud.ocg(&["dlq", "redrive", "--all", "--json"]).await?.ends_with(3)?.objects()?;
         ensure!(text(&skipped[0], "why")?.contains("attempt 2 was the call"), "{skipped:#?}");
         // Not even by hand: the router knows the call again.
+        let before = duplicates(cloud, &call).await?;
         send_back(cloud, id, &call.attempt.key).await?;
+        wait_for("it is a duplicate", super::PATIENCE, async || {
+            Ok((duplicates(cloud, &call).await? == before + 1).then_some(()))
+        })
+        .await?;
         cloud.queue_is_empty().await?;
         rings_at_attempt_2(cloud, &call).await
     });

@@ -76,11 +76,13 @@ impl Session {
         match end {
             End::Stall => {
                 let over = sleep_until(self.opened + self.start.max_duration);
-                tokio::select! {
-                    () = over => {}
-                    _ = running.changed() => {}
-                }
-                self.record(|call| call.end(EndReason::Timeout));
+                let why = tokio::select! {
+                    () = over => EndReason::Timeout,
+                    // It is the socket that stands still, not the vendor.
+                    () = self.hung_up.notified() => EndReason::Hangup,
+                    _ = running.changed() => EndReason::Timeout,
+                };
+                self.record(|call| call.end(why));
             }
             End::Drop(reason) => self.record(|call| call.end(reason)),
             End::Closed => {
