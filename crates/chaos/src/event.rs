@@ -4,6 +4,7 @@ use calls::call;
 use calls::ids::AttemptId;
 use calls::{routing, settle};
 
+use crate::ask::Ask;
 use crate::clock::Ms;
 use crate::ecs::TaskNumber;
 use crate::livekit::{Dialed, LegNumber, LegStep};
@@ -61,15 +62,4 @@ pub enum Event {
     RoomCloses { name: String, since: Ms },
     /// The vendor ends an agent's call that nobody joined, or whose bridge is gone.
     AgentCallEnds { id: String, only_unjoined: bool },
-}
-
-/// A request of a process on its way.
-#[derive(Debug)]
-pub struct Ask<E> {
-    /// What it asks for.
-    pub effect: E,
-    /// Drawn for this claim, and kept while that very claim is tried again.
-    pub owner: Owner,
-    /// Until when it is tried again.
-    pub until: Ms,
 }

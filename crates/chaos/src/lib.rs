@@ -6,6 +6,7 @@
 //!
 //! A day is single-threaded and depends on its seed alone, so whatever went wrong can be seen again, with a trace.
 
+mod ask;
 mod balance;
 mod broken;
 mod clock;

@@ -8,12 +8,13 @@ use calls::settle::{Decision, Follow};
 
 use jiff::Timestamp;
 
+use crate::ask::{Ask, Wish as _};
 use crate::broken::Rule;
 use crate::clock::{MINUTE, Ms, SECOND};
-use crate::event::{Ask, Event};
+use crate::event::Event;
 use crate::letters::Letter;
 use crate::queue::{Message, QueueName, Sending, as_delivery};
-use crate::store::{DialClaim, Document, Job, Outcome, PAUSE, Put, TRY_FOR};
+use crate::store::{DialClaim, Document, Job, Outcome, Put};
 use crate::weather::Service;
 use crate::world::{Pid, World};
 
@@ -87,14 +88,7 @@ impl World {
             self.acknowledge(QueueName::Calls, process.place);
             process.acknowledged = true;
         }
-        let takes = if self.strikes(self.weather.stalls) {
-            self.dice.skewed(SECOND, 2 * MINUTE)
-        } else {
-            self.dice.skewed(2, 200)
-        };
-        let until = self.clock.now() + takes + TRY_FOR;
-        let ask = Ask { effect, owner: self.dice.bits(), until };
-        self.clock.after(takes, Event::RouterAsks { pid, ask: Box::new(ask) });
+        self.sets_out(pid, effect);
     }
 
     /// A router's request arrives. It was sent, so it is carried out, whether its sender still lives or not.
@@ -119,17 +113,7 @@ impl World {
             }
             effect => self.put_for_router(pid, effect, ask.owner),
         };
-        let takes = self.dice.skewed(2, 200);
-        match input {
-            Some(input) => self.clock.after(takes, Event::RouterHears { pid, input: Box::new(input) }),
-            None if self.clock.now() < ask.until => {
-                self.clock.after(PAUSE, Event::RouterAsks { pid, ask: Box::new(ask) });
-            }
-            None => {
-                let input = Box::new(not_done(&ask.effect));
-                self.clock.after(takes, Event::RouterHears { pid, input });
-            }
-        }
+        self.answers(pid, ask, input);
     }
 
     fn shown_to(&mut self, pid: Pid, mut folder: Folder) -> Folder {
@@ -159,16 +143,7 @@ impl World {
             Effect::PutLaunched { attempt, task } => (attempt.clone(), Document::Launched(task.clone())),
             Effect::TakeDial(id, ending) => {
                 let decision = Decision { outcome: says(id, ending, at), next: Follow::DeadLetter };
-                let claim = DialClaim {
-                    by: pid,
-                    task: format!("router {pid}"),
-                    room: None,
-                    agent_call: None,
-                    invite_by: at,
-                    deadline: at,
-                    failed: None,
-                    decision: Some(decision),
-                };
+                let claim = DialClaim::decided(pid, format!("router {pid}"), at, decision);
                 (id.clone(), Document::Dial(Box::new(claim)))
             }
             Effect::PutOutcome(id, ending) => {
@@ -176,7 +151,7 @@ impl World {
             }
             Effect::NoteBack { attempt, message_id } => (attempt.clone(), Document::Back(message_id.clone())),
             Effect::PutNext(id) => (id.clone(), Document::Next(Follow::DeadLetter)),
-            other => return Some(not_done(other)),
+            other => return Some(other.not_done()),
         };
         let put = self.put(&id, &document, owner);
         Some(match (effect, put) {
@@ -270,16 +245,4 @@ fn says(id: &AttemptId, ending: &Ending, at: Timestamp) -> calls::outcome::Outco
 fn again_after(receives: u32) -> Ms {
     let doubled = 1u64.checked_shl(receives.saturating_sub(1)).unwrap_or(u64::MAX);
     (5 * SECOND).saturating_mul(doubled).min(15 * MINUTE)
-}
-
-fn not_done(effect: &Effect) -> Input {
-    let detail = "the store does not answer".to_owned();
-    match effect {
-        Effect::LoadFolder(_) => Input::Folder(Err(detail)),
-        Effect::TakePlace { .. } => Input::Place(Err(detail)),
-        Effect::PutMessage(..) | Effect::PutJob { .. } | Effect::TakeDial(..) | Effect::PutOutcome(..) => {
-            Input::Claimed(Claim::Failed(detail))
-        }
-        _ => Input::Stored(Err(detail)),
-    }
 }

@@ -76,6 +76,14 @@ pub struct DialClaim {
     pub decision: Option<Decision>,
 }
 
+impl DialClaim {
+    /// Nobody rings by it: whoever settles the attempt has decided what becomes of it.
+    pub fn decided(by: Pid, task: String, at: Timestamp, decision: Decision) -> Self {
+        let (invite_by, deadline, decision) = (at, at, Some(decision));
+        Self { by, task, room: None, agent_call: None, invite_by, deadline, failed: None, decision }
+    }
+}
+
 /// `outcome.json`.
 #[derive(Clone, Debug)]
 pub struct Outcome {
