@@ -21,4 +21,6 @@ pub enum Rule {
     ActBeforeUnknownIsWritten,
     /// An `unknown` attempt is taken for one that may be tried again.
     RedialUnknown,
+    /// Each router begins as many calls to a country as all of them together may.
+    WholePaceEach,
 }

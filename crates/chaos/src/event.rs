@@ -8,6 +8,7 @@ use crate::ask::Ask;
 use crate::clock::Ms;
 use crate::ecs::TaskNumber;
 use crate::livekit::{Dialed, LegNumber, LegStep};
+use crate::paces::Limits;
 use crate::queue::QueueName;
 use crate::store::{Document, Owner};
 use crate::task::Request;
@@ -36,6 +37,8 @@ pub enum Event {
     RouterAsks { pid: Pid, ask: Box<Ask<routing::Effect>> },
     /// Its answer arrives.
     RouterHears { pid: Pid, input: Box<routing::Input> },
+    /// A router's turn among the calls to a country has come.
+    TurnComes { pid: Pid, id: AttemptId, limits: Box<Limits> },
     /// A router has put its place, and counts.
     CountsPlaces { pid: Pid, id: AttemptId, country: String, at_once: usize, ours: bool },
     /// A settler's request arrives where it goes.

@@ -16,6 +16,7 @@ mod ecs;
 mod event;
 mod letters;
 mod livekit;
+mod paces;
 mod places;
 mod queue;
 mod router;

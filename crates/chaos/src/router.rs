@@ -13,6 +13,7 @@ use crate::broken::Rule;
 use crate::clock::{MINUTE, Ms, SECOND};
 use crate::event::Event;
 use crate::letters::Letter;
+use crate::paces::Limits;
 use crate::queue::{Message, QueueName, Sending, as_delivery};
 use crate::store::{DialClaim, Document, Job, Outcome, Put};
 use crate::weather::Service;
@@ -102,10 +103,13 @@ impl World {
             Effect::LoadProfiles { fresh } => Some(Input::Profiles(self.read_profiles(*fresh))),
             Effect::Launch(attempt) => Some(Input::Launched(self.run_task(attempt))),
             Effect::SendDeadLetter(letter) => Some(self.bury(pid, letter)),
-            Effect::PutBack { attempt, delay } => Some(Input::PutBack(self.send_again(attempt, *delay))),
-            Effect::TakePlace { attempt, country, at_once, .. } => {
-                self.takes_place(pid, attempt, country, *at_once);
-                return;
+            Effect::PutBack { attempt, delay } => {
+                self.witness.count("put back");
+                Some(Input::PutBack(self.send_again(attempt, *delay)))
+            }
+            Effect::TakePlace { attempt, country, at_once, per_second } => {
+                let limits = Limits { country: country.clone(), at_once: *at_once, per_second: *per_second };
+                return self.waits_for_its_turn(pid, attempt, limits);
             }
             Effect::DeleteOpen(attempt) => self.close_attempt(attempt).map(Input::Stored),
             Effect::TakeDial(..) if self.breaks(Rule::GiveUpWithoutClaim) => {

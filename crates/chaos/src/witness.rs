@@ -43,6 +43,8 @@ pub struct Witness {
     rings: HashMap<CallKey, u32>,
     /// The highest attempt that a letter of a given-up call names as next.
     given_up: HashMap<CallKey, u32>,
+    /// Attempts that had a turn in the pace of their country.
+    turns: HashSet<AttemptId>,
     /// Attempts for which a message was sent again.
     sent: HashSet<AttemptId>,
     duplicates: HashSet<String>,
@@ -90,6 +92,11 @@ impl Witness {
     /// For the sake of which attempt a message was acknowledged last.
     pub fn acknowledged(&self, message_id: &str) -> Option<&AttemptId> {
         self.acknowledged.get(message_id)
+    }
+
+    /// This attempt may begin, as far as its country's pace goes.
+    pub fn had_turn(&mut self, id: &AttemptId) {
+        self.turns.insert(id.clone());
     }
 
     /// Counts something.
@@ -223,8 +230,11 @@ impl World {
     pub(crate) fn watch_put(&mut self, id: &AttemptId, document: &Document, _owner: Owner) {
         let folder = self.store.attempt(id);
         match document {
-            Document::Job(_) if folder.is_none_or(|folder| folder.job.is_none()) => {
+            Document::Job(job) if folder.is_none_or(|folder| folder.job.is_none()) => {
                 self.witness.count("attempts");
+                if job.plan.profile.calls_per_second.is_some() && !self.witness.turns.contains(id) {
+                    self.violated(id, "it begins without a turn in its country's pace");
+                }
                 if id.number > 1 {
                     self.witness.count("attempts after the first");
                     self.watch_claim_of_another(id);
@@ -262,6 +272,14 @@ impl World {
         self.witness.sent.insert(id.clone());
         if self.store.calls.get(&id.key).is_none_or(|call| call.message.is_none()) {
             self.violated(id, "its message is put back, and message.json does not exist");
+        }
+        let follows_nothing = |before: &u32| {
+            let folder = self.store.attempt(&AttemptId::new(id.key.clone(), *before));
+            !folder.and_then(AttemptFolder::outcome).is_some_and(may_follow)
+        };
+        // To wait for hours, a turn or a place uses no attempt up.
+        if let Some(before) = (1..id.number).find(follows_nothing) {
+            self.violated(id, format!("its message is sent, and attempt {before} has not come to that"));
         }
     }
 

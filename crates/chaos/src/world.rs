@@ -15,6 +15,7 @@ use crate::ecs::Ecs;
 use crate::event::Event;
 use crate::letters::Letters;
 use crate::livekit::Livekit;
+use crate::paces::Paces;
 use crate::queue::{Queue, QueueName};
 use crate::router::RouterProcess;
 use crate::settler::SettlerProcess;
@@ -63,6 +64,7 @@ pub struct World {
     pub(crate) watcher: Queue,
     pub(crate) letters: Letters,
     pub(crate) countries: Countries,
+    pub(crate) paces: Paces,
     pub(crate) upstream: Upstream,
     pub(crate) ecs: Ecs,
     pub(crate) livekit: Livekit,
@@ -98,6 +100,7 @@ impl World {
             calls: Queue::default(),
             watcher: Queue::default(),
             letters: Letters::default(),
+            paces: Paces::default(),
             upstream: Upstream::default(),
             ecs: Ecs::default(),
             livekit: Livekit::default(),
@@ -145,6 +148,7 @@ impl World {
             Event::Drains(pid) => self.drains(pid),
             Event::RouterAsks { pid, ask } => self.router_asks(pid, *ask),
             Event::RouterHears { pid, input } => self.router_hears(pid, *input),
+            Event::TurnComes { pid, id, limits } => self.turn_comes(pid, &id, &limits),
             Event::CountsPlaces { pid, id, country, at_once, ours } => {
                 self.counts_places(pid, &id, &country, at_once, ours);
             }

@@ -80,3 +80,8 @@ fn acting_before_unknown_is_written_is_caught() {
 fn redialing_an_unknown_is_caught() {
     is_caught(Rule::RedialUnknown);
 }
+
+#[test]
+fn a_pace_that_the_routers_do_not_share_is_caught() {
+    is_caught(Rule::WholePaceEach);
+}
