@@ -23,4 +23,6 @@ pub enum Rule {
     RedialUnknown,
     /// Each router begins as many calls to a country as all of them together may.
     WholePaceEach,
+    /// A hang-up goes on as if it had taken the dial claim.
+    HangUpWithoutClaim,
 }

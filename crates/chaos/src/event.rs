@@ -1,7 +1,7 @@
 //! Everything that can be due on the clock.
 
 use calls::call;
-use calls::ids::AttemptId;
+use calls::ids::{AttemptId, CallKey};
 use calls::{routing, settle};
 
 use crate::ask::Ask;
@@ -21,6 +21,10 @@ pub enum Event {
     Upstream,
     /// A person looks at the dead letters.
     Operator,
+    /// A person wants this call to end.
+    HangUp(CallKey),
+    /// The next step of a hang-up.
+    HangupGoesOn(Pid),
     /// A service may go away for a while.
     Weather,
     /// The sweep runs.

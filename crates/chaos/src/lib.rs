@@ -14,6 +14,7 @@ mod countries;
 mod dice;
 mod ecs;
 mod event;
+mod hangup;
 mod letters;
 mod livekit;
 mod paces;

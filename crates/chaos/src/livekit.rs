@@ -6,7 +6,7 @@ mod news;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use calls::call::{Input, RoomEvent, RoomLoss};
+use calls::call::{Input, LegEnd, RoomEvent, RoomLoss};
 use calls::ids::AttemptId;
 
 use crate::clock::{MINUTE, Ms, SECOND};
@@ -14,6 +14,7 @@ use crate::event::Event;
 use crate::world::{Pid, World};
 pub use dial::Dialed;
 use dial::server;
+use leg::left;
 pub use leg::{Leg, LegNumber, LegStep};
 
 /// Whoever verifies a token allows so much more.
@@ -111,6 +112,17 @@ impl World {
                 self.leg_ends(number);
             }
         }
+    }
+
+    /// RemoveParticipant: the callee is hung up; `false`: nobody is in that room.
+    pub(crate) fn take_callee_out(&mut self, name: &str) -> bool {
+        let legs = self.livekit.rooms.get(name).map(|room| room.legs.clone()).unwrap_or_default();
+        for number in &legs {
+            self.room_news(*number, left(LegEnd::Removed));
+            self.reply_failure(*number, server("canceled", "participant removed"));
+            self.leg_ends(*number);
+        }
+        !legs.is_empty()
     }
 
     /// LiveKit restarts: its rooms are gone, legs are not, and may make their room anew.

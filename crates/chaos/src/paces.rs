@@ -66,6 +66,7 @@ impl World {
     /// The turn has come, for whoever still lives to take it.
     pub(crate) fn turn_comes(&mut self, pid: Pid, id: &AttemptId, limits: &Limits) {
         if self.routers.contains_key(&pid) {
+            self.note(id, || format!("router {pid}: its turn has come in {}", limits.country));
             self.watch_turn(id, limits);
             self.takes_place(pid, id, limits);
         }

@@ -125,7 +125,7 @@ impl World {
             Effect::TakeDial(..) | Effect::PutOutcome(..) | Effect::PutNext(..) => {
                 self.put_for_settler(pid, &ask.effect, ask.owner)
             }
-            Effect::DeleteRoom(id, room) => Some(Input::Done(self.hang_up(id, room))),
+            Effect::DeleteRoom(id, room) => Some(Input::Done(self.close_line(id, room))),
             Effect::EndAgent(id, agent) => Some(Input::Done(self.end_agent(id, agent))),
             Effect::Tell(id, outcome) => {
                 self.watch_settler_acts(id, "tells upstream");
@@ -198,7 +198,7 @@ impl World {
         Follow::Attempt(again.number)
     }
 
-    fn hang_up(&mut self, id: &AttemptId, room: &str) -> Result<(), String> {
+    fn close_line(&mut self, id: &AttemptId, room: &str) -> Result<(), String> {
         self.watch_settler_acts(id, "deletes the room");
         if self.weather.is_away(Service::Livekit, self.clock.now()) || self.strikes(self.weather.fails) {
             return Err("LiveKit does not answer".to_owned());

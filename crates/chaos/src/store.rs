@@ -297,6 +297,9 @@ impl World {
             let kept = if ours { "kept" } else { "refused, there is another" };
             self.trace.note(self.clock.wall(), id, format!("store: {} {kept}", document.name()));
         }
+        if ours && matches!(document, Document::Job(_) | Document::Outcome(_)) {
+            self.somebody_may_hang_up(&id.key);
+        }
         ours
     }
 

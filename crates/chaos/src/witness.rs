@@ -43,6 +43,8 @@ pub struct Witness {
     rings: HashMap<CallKey, u32>,
     /// The highest attempt that a letter of a given-up call names as next.
     given_up: HashMap<CallKey, u32>,
+    /// The attempt from which on nobody rings any more: a person was told so.
+    hung_up: HashMap<CallKey, u32>,
     /// Attempts that had a turn in the pace of their country.
     turns: HashSet<AttemptId>,
     /// Attempts for which a message was sent again.
@@ -94,6 +96,12 @@ impl Witness {
         self.acknowledged.get(message_id)
     }
 
+    /// A person who hung up was told that neither this attempt rings nor any after it.
+    pub fn nobody_rings(&mut self, id: &AttemptId) {
+        let from = self.hung_up.entry(id.key.clone()).or_insert(id.number);
+        *from = (*from).min(id.number);
+    }
+
     /// This attempt may begin, as far as its country's pace goes.
     pub fn had_turn(&mut self, id: &AttemptId) {
         self.turns.insert(id.clone());
@@ -132,6 +140,9 @@ impl World {
         }
         if self.witness.given_up.get(&id.key).is_some_and(|next| id.number < *next) {
             self.violated(id, "an INVITE of an attempt that was given up");
+        }
+        if self.witness.hung_up.get(&id.key).is_some_and(|from| id.number >= *from) {
+            self.violated(id, "an INVITE after a person was told that nobody rings");
         }
         self.watch_permission(pid, id);
         for before in 1..id.number {
@@ -234,6 +245,9 @@ impl World {
                 self.witness.count("attempts");
                 if job.plan.profile.calls_per_second.is_some() && !self.witness.turns.contains(id) {
                     self.violated(id, "it begins without a turn in its country's pace");
+                }
+                if self.witness.hung_up.get(&id.key).is_some_and(|from| id.number > *from) {
+                    self.violated(id, "it is claimed after a person was told that nobody rings");
                 }
                 if id.number > 1 {
                     self.witness.count("attempts after the first");

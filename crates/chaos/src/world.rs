@@ -13,6 +13,7 @@ use crate::countries::Countries;
 use crate::dice::Dice;
 use crate::ecs::Ecs;
 use crate::event::Event;
+use crate::hangup::Hangup;
 use crate::letters::Letters;
 use crate::livekit::Livekit;
 use crate::paces::Paces;
@@ -72,6 +73,7 @@ pub struct World {
     pub(crate) routers: HashMap<Pid, RouterProcess>,
     pub(crate) tasks: HashMap<Pid, TaskProcess>,
     pub(crate) settlers: HashMap<Pid, SettlerProcess>,
+    pub(crate) hangups: HashMap<Pid, Hangup>,
     pub(crate) settling: settle::Policy,
     pub(crate) policy: Policy,
     /// A message that is received is hidden for so long.
@@ -108,6 +110,7 @@ impl World {
             routers: HashMap::new(),
             tasks: HashMap::new(),
             settlers: HashMap::new(),
+            hangups: HashMap::new(),
             settling: settle::Policy::default(),
             policy: Policy { max_age, max_receives, claim_within },
             visibility,
@@ -140,6 +143,8 @@ impl World {
         match event {
             Event::Upstream => self.upstream_sends(),
             Event::Operator => self.operator_looks(),
+            Event::HangUp(key) => self.hang_up(key),
+            Event::HangupGoesOn(pid) => self.hangup_goes_on(pid),
             Event::Weather => self.weather_changes(),
             Event::Sweep => self.sweep(),
             Event::Deliver { queue, place, version } => self.deliver(queue, place, version),
@@ -198,6 +203,7 @@ impl World {
             && self.routers.is_empty()
             && self.tasks.is_empty()
             && self.settlers.is_empty()
+            && self.hangups.is_empty()
             && self.store.places.is_empty()
             && self.ecs.is_empty()
             && self.livekit.is_empty()

@@ -85,3 +85,8 @@ fn redialing_an_unknown_is_caught() {
 fn a_pace_that_the_routers_do_not_share_is_caught() {
     is_caught(Rule::WholePaceEach);
 }
+
+#[test]
+fn a_hang_up_that_does_not_take_the_claim_is_caught() {
+    is_caught(Rule::HangUpWithoutClaim);
+}

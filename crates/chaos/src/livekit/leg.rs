@@ -117,6 +117,6 @@ impl Leg {
     }
 }
 
-fn left(why: LegEnd) -> Input {
+pub(super) fn left(why: LegEnd) -> Input {
     Input::Leg(LegEvent::Left { why, detail: "the leg is gone".to_owned() })
 }
