@@ -1,4 +1,4 @@
-//! A person who ends one call now (`ocg hangup`): before its dial claim by taking that claim, after it by taking the
+//! A person who ends one call now (`ocg hangup`): before its dial claim, or while it waits for its turn, by taking that claim, after it by taking the
 //! callee out of the room, after its end by forbidding what would follow. The person may give up at any step.
 
 use calls::ids::{AttemptId, CallKey};
@@ -12,7 +12,7 @@ use crate::store::{AttemptFolder, DialClaim, Document, Outcome, Owner, PAUSE, Pu
 use crate::weather::Service;
 use crate::world::{Pid, World};
 
-/// In a thousand: how often somebody wants an attempt to end that has just been claimed, or has just ended.
+/// In a thousand: how often somebody wants a call to end that has just come, been put back, begun or ended an attempt.
 const WANTED: u32 = 25;
 /// Within one of these from then on.
 const WANTED_WITHIN: [Ms; 4] = [2 * SECOND, 20 * SECOND, 2 * MINUTE, 15 * MINUTE];
@@ -42,8 +42,8 @@ enum Step {
     Forbid(Found),
     /// Mark the attempt that would follow, so that what is left half done is found.
     MarkFollowing(AttemptId),
-    /// Take its dial claim.
-    ForbidFollowing(AttemptId),
+    /// Take the dial claim of one that has not begun.
+    ForbidUnbegun(AttemptId),
     /// Carry out what stands in the claim.
     PutOutcome(AttemptId),
     PutNext(AttemptId),
@@ -141,9 +141,11 @@ impl World {
         let owner = hangup.owner;
         match hangup.step.clone() {
             Step::Look if !self.store_reads() => Then::Again,
-            Step::Look => {
-                self.last_of(&hangup.key).map_or(Then::NotDone, |found| Then::Goes(Step::Forbid(found)))
-            }
+            Step::Look => match self.last_of(&hangup.key) {
+                Some(found) => Then::Goes(Step::Forbid(found)),
+                // No router has claimed an attempt yet: the call waits, or its message is lost.
+                None => Then::Goes(Step::ForbidUnbegun(AttemptId::new(hangup.key.clone(), 1))),
+            },
             Step::Forbid(found) => match self.forbid(pid, &found.id, owner) {
                 Put::Trouble => Then::Again,
                 Put::Ours => Then::Goes(Step::PutOutcome(found.id)),
@@ -151,9 +153,9 @@ impl World {
             },
             Step::MarkFollowing(id) => match self.put(&id, &Document::Open, owner) {
                 Put::Trouble => Then::Again,
-                Put::Ours | Put::Theirs => Then::Goes(Step::ForbidFollowing(id)),
+                Put::Ours | Put::Theirs => Then::Goes(Step::ForbidUnbegun(id)),
             },
-            Step::ForbidFollowing(id) => match self.forbid(pid, &id, owner) {
+            Step::ForbidUnbegun(id) => match self.forbid(pid, &id, owner) {
                 Put::Trouble => Then::Again,
                 Put::Ours => Then::Goes(Step::PutOutcome(id)),
                 Put::Theirs if self.is_forbidden(&id) => Then::Goes(Step::PutOutcome(id)),

@@ -16,6 +16,7 @@ use crate::letters::Letter;
 use crate::queue::{Message, QueueName, Sending};
 use crate::store::{DialClaim, Document, Outcome, Put};
 use crate::weather::Service;
+use crate::witness::TELLS;
 use crate::world::{Pid, World};
 
 /// An event that could not be carried through comes again after this.
@@ -128,7 +129,7 @@ impl World {
             Effect::DeleteRoom(id, room) => Some(Input::Done(self.close_line(id, room))),
             Effect::EndAgent(id, agent) => Some(Input::Done(self.end_agent(id, agent))),
             Effect::Tell(id, outcome) => {
-                self.watch_settler_acts(id, "tells upstream");
+                self.watch_settler_acts(id, TELLS);
                 self.watch_told(id, outcome.outcome.as_str());
                 Some(Input::Done(Ok(())))
             }
@@ -179,7 +180,7 @@ impl World {
     fn bent(&mut self, id: &AttemptId, outcome: &Says) -> Says {
         let is_unknown = outcome.outcome == OutcomeKind::Unknown;
         if is_unknown && self.breaks(Rule::ActBeforeUnknownIsWritten) {
-            self.watch_settler_acts(id, "tells upstream");
+            self.watch_settler_acts(id, TELLS);
             self.watch_told(id, outcome.outcome.as_str());
         }
         let retryable = outcome.retryable || (is_unknown && self.breaks(Rule::RedialUnknown));

@@ -297,7 +297,11 @@ impl World {
             let kept = if ours { "kept" } else { "refused, there is another" };
             self.trace.note(self.clock.wall(), id, format!("store: {} {kept}", document.name()));
         }
-        if ours && matches!(document, Document::Job(_) | Document::Outcome(_)) {
+        let is_news = matches!(
+            document,
+            Document::Message(_) | Document::Back(_) | Document::Job(_) | Document::Outcome(_)
+        );
+        if ours && is_news {
             self.somebody_may_hang_up(&id.key);
         }
         ours
