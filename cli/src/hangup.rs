@@ -8,7 +8,7 @@ use calls::outcome::{Ending, Outcome, OutcomeKind, Reason};
 use calls::plan::Leg;
 use calls::trigger::TriggerCall;
 use clap::Args;
-use cloud::call_folder::documents::{Decision, DialClaim, Follow, Job, Message, Next, V};
+use cloud::call_folder::documents::{Decision, DialClaim, Follow, Job, Message, Next, Open, V};
 use cloud::call_folder::{AttemptStanding, CallFolders, Claimed, Standing, draw_nonce};
 use cloud::profiles::{Credentials, stored_credentials};
 use cloud::queue::Queue;
@@ -150,32 +150,24 @@ impl Line<'_> {
         follows: Option<Follow>,
     ) -> anyhow::Result<Option<Answer>> {
         let may_follow = outcome.retryable || outcome.outcome == OutcomeKind::Deferred;
-        let follows = match follows {
-            Some(follows) => follows,
-            None if !may_follow => return Ok(None),
-            // Said before the settler has: a message that it sent already finds this and is acknowledged only.
-            None => {
-                let nothing = Next { v: V, next: Follow::Nothing, at: Timestamp::now() };
-                match self.folders.claim_next(attempt, &nothing).await? {
-                    Claimed::Theirs(next) => next.next,
-                    Claimed::Ours => {
-                        self.folders.close_attempt(attempt).await?;
-                        self.output.remark("it was to be tried again; now it is not:");
-                        // A router may have looked before this was said.
-                        Follow::Attempt(attempt.number.saturating_add(1))
-                    }
-                }
-            }
-        };
         let number = match follows {
-            Follow::Attempt(number) => number,
-            Follow::Deferred => attempt.number.saturating_add(1),
-            Follow::Nothing | Follow::DeadLetter => return Ok(None),
+            Some(Follow::Attempt(number)) => number,
+            Some(Follow::Deferred) => attempt.number.saturating_add(1),
+            Some(Follow::Nothing | Follow::DeadLetter) => return Ok(None),
+            // The settler has not said it yet; but its message may be with a router that has looked already. Only the
+            // dial claim stops every one of them.
+            None if may_follow => attempt.number.saturating_add(1),
+            None => return Ok(None),
         };
         let following = AttemptId::new(attempt.key.clone(), number);
         let about = About::attempt(&following, &job.plan, None);
+        // Should we be broken off, its message finds the claim and is acknowledged: by its mark the sweep finds the rest.
+        self.folders.open_attempt(&following, &Open { v: V, at: Timestamp::now() }).await?;
         match self.forbid(&following, job.made_at).await? {
-            Claimed::Ours => self.settle(&following, &about).await.map(Some),
+            Claimed::Ours => {
+                self.output.remark("it was to be tried again; now it is not:");
+                self.settle(&following, &about).await.map(Some)
+            }
             Claimed::Theirs(DialClaim { decision: Some(Decision { next: Follow::Nothing, .. }), .. }) => {
                 self.settle(&following, &about).await.map(Some)
             }
@@ -245,6 +237,10 @@ impl Line<'_> {
             }
             // Nor one of the bucket's.
             if let Ok(Some(outcome)) = self.folders.outcome(attempt).await {
+                // Its dial came to nothing just now, perhaps, and that alone would be tried again.
+                if let Some(answer) = self.forbid_what_follows(attempt, job, &outcome, None).await? {
+                    return Ok(answer);
+                }
                 tail::show_end(attempt, &outcome, self.output)?;
                 return Ok(Answer::Yes);
             }
@@ -255,8 +251,9 @@ impl Line<'_> {
             self.output.object(&json!({ "attempt": attempt.number, "outcome": null }))?;
         }
         self.output.remark(format!(
-            "the line is hung up and room {room} is deleted, but the task {} has not said how the call ended: it may be \
-             dead, and nobody will call again",
+            "the line is hung up and room {room} is deleted, but the task {} has not said how the call ended: if it is \
+             dead, nobody will call again; if it only stalled before the dial, another attempt may follow: ask again \
+             then",
             dial.task
         ));
         Ok(Answer::Yes)

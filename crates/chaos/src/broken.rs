@@ -21,4 +21,8 @@ pub enum Rule {
     ActBeforeUnknownIsWritten,
     /// An `unknown` attempt is taken for one that may be tried again.
     RedialUnknown,
+    /// Each router begins as many calls to a country as all of them together may.
+    WholePaceEach,
+    /// A hang-up goes on as if it had taken the dial claim.
+    HangUpWithoutClaim,
 }

@@ -8,7 +8,7 @@ use crate::clock::{HOUR, MINUTE, Ms};
 use crate::dice::Dice;
 
 /// Where calls go. No two rules that matter are alike in any two of them.
-pub const COUNTRIES: [Country; 4] = [
+pub const COUNTRIES: [Country; 5] = [
     Country {
         code: "BR",
         prefix: "+55119",
@@ -28,7 +28,7 @@ pub const COUNTRIES: [Country; 4] = [
         prefix: "+5255",
         digits: 8,
         dial: r#""ringSeconds":25,"maxCallSeconds":600"#,
-        rest: r#","maxConcurrentCalls":14"#,
+        rest: r#","maxConcurrentCalls":14,"callsPerSecond":2"#,
     },
     Country {
         code: "AR",
@@ -36,6 +36,13 @@ pub const COUNTRIES: [Country; 4] = [
         digits: 8,
         dial: r#""ringSeconds":30,"maxCallSeconds":120"#,
         rest: r#","callHours":["mon-sun 09:00-20:00"],"timeZone":"America/Argentina/Buenos_Aires""#,
+    },
+    Country {
+        code: "PE",
+        prefix: "+519",
+        digits: 8,
+        dial: r#""ringSeconds":20,"maxCallSeconds":300"#,
+        rest: r#","callsPerSecond":0.1"#,
     },
 ];
 

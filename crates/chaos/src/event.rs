@@ -1,12 +1,14 @@
 //! Everything that can be due on the clock.
 
 use calls::call;
-use calls::ids::AttemptId;
+use calls::ids::{AttemptId, CallKey};
 use calls::{routing, settle};
 
+use crate::ask::Ask;
 use crate::clock::Ms;
 use crate::ecs::TaskNumber;
 use crate::livekit::{Dialed, LegNumber, LegStep};
+use crate::paces::Limits;
 use crate::queue::QueueName;
 use crate::store::{Document, Owner};
 use crate::task::Request;
@@ -19,6 +21,10 @@ pub enum Event {
     Upstream,
     /// A person looks at the dead letters.
     Operator,
+    /// A person wants this call to end.
+    HangUp(CallKey),
+    /// The next step of a hang-up.
+    HangupGoesOn(Pid),
     /// A service may go away for a while.
     Weather,
     /// The sweep runs.
@@ -35,6 +41,8 @@ pub enum Event {
     RouterAsks { pid: Pid, ask: Box<Ask<routing::Effect>> },
     /// Its answer arrives.
     RouterHears { pid: Pid, input: Box<routing::Input> },
+    /// A router's turn among the calls to a country has come.
+    TurnComes { pid: Pid, id: AttemptId, limits: Box<Limits> },
     /// A router has put its place, and counts.
     CountsPlaces { pid: Pid, id: AttemptId, country: String, at_once: usize, ours: bool },
     /// A settler's request arrives where it goes.
@@ -61,15 +69,4 @@ pub enum Event {
     RoomCloses { name: String, since: Ms },
     /// The vendor ends an agent's call that nobody joined, or whose bridge is gone.
     AgentCallEnds { id: String, only_unjoined: bool },
-}
-
-/// A request of a process on its way.
-#[derive(Debug)]
-pub struct Ask<E> {
-    /// What it asks for.
-    pub effect: E,
-    /// Drawn for this claim, and kept while that very claim is tried again.
-    pub owner: Owner,
-    /// Until when it is tried again.
-    pub until: Ms,
 }

@@ -6,6 +6,7 @@
 //!
 //! A day is single-threaded and depends on its seed alone, so whatever went wrong can be seen again, with a trace.
 
+mod ask;
 mod balance;
 mod broken;
 mod clock;
@@ -13,8 +14,10 @@ mod countries;
 mod dice;
 mod ecs;
 mod event;
+mod hangup;
 mod letters;
 mod livekit;
+mod paces;
 mod places;
 mod queue;
 mod router;

@@ -6,6 +6,7 @@ use calls::routing::{Input, Place};
 
 use crate::clock::{Ms, SECOND};
 use crate::event::Event;
+use crate::paces::Limits;
 use crate::world::{Pid, World};
 
 /// Who has to wait for a place asks again after this.
@@ -13,18 +14,19 @@ const WAIT: std::time::Duration = std::time::Duration::from_secs(30);
 
 impl World {
     /// A router puts its place. Where a country has no limit at once, there is nothing to put.
-    pub(crate) fn takes_place(&mut self, pid: Pid, id: &AttemptId, country: &str, at_once: Option<u32>) {
-        let Some(at_once) = at_once else { return self.place(pid, Ok(Place::Taken)) };
+    pub(crate) fn takes_place(&mut self, pid: Pid, id: &AttemptId, limits: &Limits) {
+        let Some(at_once) = limits.at_once else { return self.place(pid, Ok(Place::Taken)) };
         if !self.store_reads() {
             return self.place(pid, Err("the store does not answer".to_owned()));
         }
         let now = self.clock.now();
-        let place = (country.to_owned(), id.clone());
+        let place = (limits.country.clone(), id.clone());
         let ours = !self.store.places.contains_key(&place);
         self.store.places.entry(place).or_insert(now);
         let at_once = usize::try_from(at_once).unwrap_or(usize::MAX);
         let takes = self.dice.skewed(2, 3 * SECOND);
-        let counts = Event::CountsPlaces { pid, id: id.clone(), country: country.to_owned(), at_once, ours };
+        let counts =
+            Event::CountsPlaces { pid, id: id.clone(), country: limits.country.clone(), at_once, ours };
         self.clock.after(takes, counts);
     }
 
@@ -59,7 +61,8 @@ impl World {
         self.place(pid, Ok(if is_old { Place::Taken } else { not_now }));
     }
 
-    fn place(&mut self, pid: Pid, place: Result<Place, String>) {
+    /// What the router hears.
+    pub(crate) fn place(&mut self, pid: Pid, place: Result<Place, String>) {
         let takes = self.dice.skewed(2, 200);
         self.clock.after(takes, Event::RouterHears { pid, input: Box::new(Input::Place(place)) });
     }

@@ -8,12 +8,14 @@ use calls::settle::{Decision, Follow};
 
 use jiff::Timestamp;
 
+use crate::ask::{Ask, Wish as _};
 use crate::broken::Rule;
 use crate::clock::{MINUTE, Ms, SECOND};
-use crate::event::{Ask, Event};
+use crate::event::Event;
 use crate::letters::Letter;
+use crate::paces::Limits;
 use crate::queue::{Message, QueueName, Sending, as_delivery};
-use crate::store::{DialClaim, Document, Job, Outcome, PAUSE, Put, TRY_FOR};
+use crate::store::{DialClaim, Document, Job, Outcome, Put};
 use crate::weather::Service;
 use crate::world::{Pid, World};
 
@@ -87,14 +89,7 @@ impl World {
             self.acknowledge(QueueName::Calls, process.place);
             process.acknowledged = true;
         }
-        let takes = if self.strikes(self.weather.stalls) {
-            self.dice.skewed(SECOND, 2 * MINUTE)
-        } else {
-            self.dice.skewed(2, 200)
-        };
-        let until = self.clock.now() + takes + TRY_FOR;
-        let ask = Ask { effect, owner: self.dice.bits(), until };
-        self.clock.after(takes, Event::RouterAsks { pid, ask: Box::new(ask) });
+        self.sets_out(pid, effect);
     }
 
     /// A router's request arrives. It was sent, so it is carried out, whether its sender still lives or not.
@@ -108,10 +103,13 @@ impl World {
             Effect::LoadProfiles { fresh } => Some(Input::Profiles(self.read_profiles(*fresh))),
             Effect::Launch(attempt) => Some(Input::Launched(self.run_task(attempt))),
             Effect::SendDeadLetter(letter) => Some(self.bury(pid, letter)),
-            Effect::PutBack { attempt, delay } => Some(Input::PutBack(self.send_again(attempt, *delay))),
-            Effect::TakePlace { attempt, country, at_once, .. } => {
-                self.takes_place(pid, attempt, country, *at_once);
-                return;
+            Effect::PutBack { attempt, delay } => {
+                self.witness.count("put back");
+                Some(Input::PutBack(self.send_again(attempt, *delay)))
+            }
+            Effect::TakePlace { attempt, country, at_once, per_second } => {
+                let limits = Limits { country: country.clone(), at_once: *at_once, per_second: *per_second };
+                return self.waits_for_its_turn(pid, attempt, limits);
             }
             Effect::DeleteOpen(attempt) => self.close_attempt(attempt).map(Input::Stored),
             Effect::TakeDial(..) if self.breaks(Rule::GiveUpWithoutClaim) => {
@@ -119,17 +117,7 @@ impl World {
             }
             effect => self.put_for_router(pid, effect, ask.owner),
         };
-        let takes = self.dice.skewed(2, 200);
-        match input {
-            Some(input) => self.clock.after(takes, Event::RouterHears { pid, input: Box::new(input) }),
-            None if self.clock.now() < ask.until => {
-                self.clock.after(PAUSE, Event::RouterAsks { pid, ask: Box::new(ask) });
-            }
-            None => {
-                let input = Box::new(not_done(&ask.effect));
-                self.clock.after(takes, Event::RouterHears { pid, input });
-            }
-        }
+        self.answers(pid, ask, input);
     }
 
     fn shown_to(&mut self, pid: Pid, mut folder: Folder) -> Folder {
@@ -159,16 +147,7 @@ impl World {
             Effect::PutLaunched { attempt, task } => (attempt.clone(), Document::Launched(task.clone())),
             Effect::TakeDial(id, ending) => {
                 let decision = Decision { outcome: says(id, ending, at), next: Follow::DeadLetter };
-                let claim = DialClaim {
-                    by: pid,
-                    task: format!("router {pid}"),
-                    room: None,
-                    agent_call: None,
-                    invite_by: at,
-                    deadline: at,
-                    failed: None,
-                    decision: Some(decision),
-                };
+                let claim = DialClaim::decided(pid, format!("router {pid}"), at, decision);
                 (id.clone(), Document::Dial(Box::new(claim)))
             }
             Effect::PutOutcome(id, ending) => {
@@ -176,7 +155,7 @@ impl World {
             }
             Effect::NoteBack { attempt, message_id } => (attempt.clone(), Document::Back(message_id.clone())),
             Effect::PutNext(id) => (id.clone(), Document::Next(Follow::DeadLetter)),
-            other => return Some(not_done(other)),
+            other => return Some(other.not_done()),
         };
         let put = self.put(&id, &document, owner);
         Some(match (effect, put) {
@@ -270,16 +249,4 @@ fn says(id: &AttemptId, ending: &Ending, at: Timestamp) -> calls::outcome::Outco
 fn again_after(receives: u32) -> Ms {
     let doubled = 1u64.checked_shl(receives.saturating_sub(1)).unwrap_or(u64::MAX);
     (5 * SECOND).saturating_mul(doubled).min(15 * MINUTE)
-}
-
-fn not_done(effect: &Effect) -> Input {
-    let detail = "the store does not answer".to_owned();
-    match effect {
-        Effect::LoadFolder(_) => Input::Folder(Err(detail)),
-        Effect::TakePlace { .. } => Input::Place(Err(detail)),
-        Effect::PutMessage(..) | Effect::PutJob { .. } | Effect::TakeDial(..) | Effect::PutOutcome(..) => {
-            Input::Claimed(Claim::Failed(detail))
-        }
-        _ => Input::Stored(Err(detail)),
-    }
 }

@@ -8,13 +8,15 @@ use calls::outcome::{Outcome as Says, OutcomeKind};
 use calls::routing::Claim;
 use calls::settle::{Cause, Effect, Follow, Input, Settled, Settling};
 
+use crate::ask::{Ask, Wish as _};
 use crate::broken::Rule;
-use crate::clock::{MINUTE, Ms, SECOND};
-use crate::event::{Ask, Event};
+use crate::clock::{MINUTE, Ms};
+use crate::event::Event;
 use crate::letters::Letter;
 use crate::queue::{Message, QueueName, Sending};
-use crate::store::{DialClaim, Document, Outcome, PAUSE, Put, TRY_FOR};
+use crate::store::{DialClaim, Document, Outcome, Put};
 use crate::weather::Service;
+use crate::witness::TELLS;
 use crate::world::{Pid, World};
 
 /// An event that could not be carried through comes again after this.
@@ -83,14 +85,7 @@ impl World {
                     if self.strikes(self.weather.dies) {
                         return self.note(&id, || format!("settler {pid} dies before {effect:?}"));
                     }
-                    let takes = if self.strikes(self.weather.stalls) {
-                        self.dice.skewed(SECOND, 2 * MINUTE)
-                    } else {
-                        self.dice.skewed(2, 200)
-                    };
-                    let until = self.clock.now() + takes + TRY_FOR;
-                    let ask = Ask { effect, owner: self.dice.bits(), until };
-                    self.clock.after(takes, Event::SettlerAsks { pid, ask: Box::new(ask) });
+                    self.sets_out(pid, effect);
                     if self.strikes(self.weather.dies) {
                         return self.note(&id, || format!("settler {pid} dies, its request is out"));
                     }
@@ -131,10 +126,10 @@ impl World {
             Effect::TakeDial(..) | Effect::PutOutcome(..) | Effect::PutNext(..) => {
                 self.put_for_settler(pid, &ask.effect, ask.owner)
             }
-            Effect::DeleteRoom(id, room) => Some(Input::Done(self.hang_up(id, room))),
+            Effect::DeleteRoom(id, room) => Some(Input::Done(self.close_line(id, room))),
             Effect::EndAgent(id, agent) => Some(Input::Done(self.end_agent(id, agent))),
             Effect::Tell(id, outcome) => {
-                self.watch_settler_acts(id, "tells upstream");
+                self.watch_settler_acts(id, TELLS);
                 self.watch_told(id, outcome.outcome.as_str());
                 Some(Input::Done(Ok(())))
             }
@@ -149,17 +144,7 @@ impl World {
             }
             Effect::Record(_) | Effect::Finish(_) => return,
         };
-        let takes = self.dice.skewed(2, 200);
-        match input {
-            Some(input) => self.clock.after(takes, Event::SettlerHears { pid, input: Box::new(input) }),
-            None if self.clock.now() < ask.until => {
-                self.clock.after(PAUSE, Event::SettlerAsks { pid, ask: Box::new(ask) });
-            }
-            None => {
-                let input = Box::new(not_done(&ask.effect));
-                self.clock.after(takes, Event::SettlerHears { pid, input });
-            }
-        }
+        self.answers(pid, ask, input);
     }
 
     /// Its answer arrives, if it still lives.
@@ -173,16 +158,7 @@ impl World {
         let at = self.clock.wall();
         let (id, document) = match effect {
             Effect::TakeDial(id, decision) => {
-                let claim = DialClaim {
-                    by: pid,
-                    task: format!("settler {pid}"),
-                    room: None,
-                    agent_call: None,
-                    invite_by: at,
-                    deadline: at,
-                    failed: None,
-                    decision: Some((**decision).clone()),
-                };
+                let claim = DialClaim::decided(pid, format!("settler {pid}"), at, (**decision).clone());
                 (id, Document::Dial(Box::new(claim)))
             }
             Effect::PutOutcome(id, outcome) => {
@@ -190,7 +166,7 @@ impl World {
                 (id, Document::Outcome(Outcome { by: pid, says }))
             }
             Effect::PutNext(id, next) => (id, Document::Next(self.bent_next(id, *next))),
-            other => return Some(not_done(other)),
+            other => return Some(other.not_done()),
         };
         Some(match (effect, self.put(id, &document, owner)) {
             (_, Put::Trouble) => return None,
@@ -204,7 +180,7 @@ impl World {
     fn bent(&mut self, id: &AttemptId, outcome: &Says) -> Says {
         let is_unknown = outcome.outcome == OutcomeKind::Unknown;
         if is_unknown && self.breaks(Rule::ActBeforeUnknownIsWritten) {
-            self.watch_settler_acts(id, "tells upstream");
+            self.watch_settler_acts(id, TELLS);
             self.watch_told(id, outcome.outcome.as_str());
         }
         let retryable = outcome.retryable || (is_unknown && self.breaks(Rule::RedialUnknown));
@@ -223,7 +199,7 @@ impl World {
         Follow::Attempt(again.number)
     }
 
-    fn hang_up(&mut self, id: &AttemptId, room: &str) -> Result<(), String> {
+    fn close_line(&mut self, id: &AttemptId, room: &str) -> Result<(), String> {
         self.watch_settler_acts(id, "deletes the room");
         if self.weather.is_away(Service::Livekit, self.clock.now()) || self.strikes(self.weather.fails) {
             return Err("LiveKit does not answer".to_owned());
@@ -270,14 +246,5 @@ impl World {
             self.letters.add(Letter::new(id, &original, Some(body)));
         }
         if sending == Sending::Done { Ok(()) } else { Err("the queue failed".to_owned()) }
-    }
-}
-
-fn not_done(effect: &Effect) -> Input {
-    let detail = "the store does not answer".to_owned();
-    match effect {
-        Effect::LoadFolder(_) => Input::Folder(Err(detail)),
-        Effect::TakeDial(..) | Effect::PutOutcome(..) => Input::Claimed(Claim::Failed(detail)),
-        _ => Input::Done(Err(detail)),
     }
 }

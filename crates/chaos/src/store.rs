@@ -76,6 +76,14 @@ pub struct DialClaim {
     pub decision: Option<Decision>,
 }
 
+impl DialClaim {
+    /// Nobody rings by it: whoever settles the attempt has decided what becomes of it.
+    pub fn decided(by: Pid, task: String, at: Timestamp, decision: Decision) -> Self {
+        let (invite_by, deadline, decision) = (at, at, Some(decision));
+        Self { by, task, room: None, agent_call: None, invite_by, deadline, failed: None, decision }
+    }
+}
+
 /// `outcome.json`.
 #[derive(Clone, Debug)]
 pub struct Outcome {
@@ -288,6 +296,13 @@ impl World {
         if self.trace.wants(&id.key) {
             let kept = if ours { "kept" } else { "refused, there is another" };
             self.trace.note(self.clock.wall(), id, format!("store: {} {kept}", document.name()));
+        }
+        let is_news = matches!(
+            document,
+            Document::Message(_) | Document::Back(_) | Document::Job(_) | Document::Outcome(_)
+        );
+        if ours && is_news {
+            self.somebody_may_hang_up(&id.key);
         }
         ours
     }

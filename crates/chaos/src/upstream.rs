@@ -126,8 +126,8 @@ impl World {
     }
 }
 
-/// Of [`COUNTRIES`], in a thousand. What waits for a place or for the morning must not grow for ever.
-const SHARES: [u32; 4] = [470, 340, 80, 110];
+/// Of [`COUNTRIES`], in a thousand. What waits for a place, for its turn or for the morning must not grow for ever.
+const SHARES: [u32; 5] = [440, 310, 80, 110, 60];
 
 const HOSTILE: [&str; 5] =
     ["../../open/", "\\u0000\\ud83d\\ude00", "a2/outcome.json", "%2e%2e/", "' OR 1=1 -- "];

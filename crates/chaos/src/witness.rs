@@ -1,20 +1,19 @@
 //! The witness: stands beside the phone, the store and the queues, and says when a promise is broken.
 
+mod phone;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use calls::hours::Hours;
 use calls::ids::{AttemptId, CallKey};
 use calls::outcome::OutcomeKind;
 use calls::settle::Follow;
 use calls::trigger::RefusalCode;
 
-use crate::clock::{MINUTE, Ms};
-use crate::livekit::{Dialed, LEEWAY, LegNumber};
 use crate::store::{AttemptFolder, Document, Outcome, Owner};
-use crate::world::{Pid, World};
+use crate::world::World;
 
-/// From the look at the call hours to the INVITE: the claim's own tries, `inviteBy`, leeway.
-const DIAL_TAKES: Ms = 3 * MINUTE;
+/// What a settler does that is seen outside.
+pub const TELLS: &str = "tells upstream";
 
 /// What is true of an attempt, whoever knows it.
 #[derive(Clone, Debug, Default)]
@@ -43,6 +42,10 @@ pub struct Witness {
     rings: HashMap<CallKey, u32>,
     /// The highest attempt that a letter of a given-up call names as next.
     given_up: HashMap<CallKey, u32>,
+    /// The attempt from which on nobody rings any more: a person was told so.
+    hung_up: HashMap<CallKey, u32>,
+    /// Attempts that had a turn in the pace of their country.
+    turns: HashSet<AttemptId>,
     /// Attempts for which a message was sent again.
     sent: HashSet<AttemptId>,
     duplicates: HashSet<String>,
@@ -92,6 +95,17 @@ impl Witness {
         self.acknowledged.get(message_id)
     }
 
+    /// A person who hung up was told that neither this attempt rings nor any after it.
+    pub fn nobody_rings(&mut self, id: &AttemptId) {
+        let from = self.hung_up.entry(id.key.clone()).or_insert(id.number);
+        *from = (*from).min(id.number);
+    }
+
+    /// This attempt may begin, as far as its country's pace goes.
+    pub fn had_turn(&mut self, id: &AttemptId) {
+        self.turns.insert(id.clone());
+    }
+
     /// Counts something.
     pub fn count(&mut self, what: &'static str) {
         *self.tally.entry(what).or_default() += 1;
@@ -108,123 +122,18 @@ impl Witness {
 }
 
 impl World {
-    /// An INVITE leaves.
-    pub(crate) fn watch_invite(&mut self, pid: Pid, dialed: &Dialed) {
-        let id = &dialed.attempt;
-        self.note(id, || format!("phone: INVITE by {pid}"));
-        self.witness.count("invites");
-        let truth = self.witness.truth(id);
-        truth.invites += 1;
-        if truth.invites > 1 {
-            self.violated(id, "a second INVITE of one attempt");
-        }
-        // A dial that was on its way when its task died may still ring once, and is hung up; nobody knew better.
-        let says = |folder: &AttemptFolder| Some(folder.outcome()?.says.outcome);
-        if self.store.attempt(id).and_then(says).is_some_and(|outcome| outcome != OutcomeKind::Unknown) {
-            self.violated(id, "an INVITE of an attempt that has an outcome");
-        }
-        if self.witness.given_up.get(&id.key).is_some_and(|next| id.number < *next) {
-            self.violated(id, "an INVITE of an attempt that was given up");
-        }
-        self.watch_permission(pid, id);
-        for before in 1..id.number {
-            self.watch_another(&AttemptId::new(id.key.clone(), before), id);
-        }
-        self.watch_hours(id);
-        self.watch_pace(dialed);
-    }
-
-    /// Nobody is rung outside the call hours, but for what a dial may take from its claim on.
-    fn watch_hours(&mut self, id: &AttemptId) {
-        let Some(job) = self.store.attempt(id).and_then(|folder| folder.job.as_ref()) else { return };
-        let profile = &job.is.plan.profile;
-        let is_shut = |at| matches!(Hours::of(profile, self.clock.wall_at(at)), Hours::Shut { .. });
-        let now = self.clock.now();
-        if is_shut(now) && is_shut(now.saturating_sub(DIAL_TAKES)) {
-            self.violated(id, "rung outside the call hours");
-        }
-    }
-
-    /// Never more live calls of a country than there may be. (A leg whose attempt is settled is nobody's call.)
-    fn watch_pace(&mut self, dialed: &Dialed) {
-        let Some(job) = self.store.attempt(&dialed.attempt).and_then(|folder| folder.job.as_ref()) else {
-            return;
-        };
-        let Some(most) = job.is.plan.profile.max_concurrent_calls else { return };
-        let open = |id: &AttemptId| self.store.open.contains_key(id);
-        let legs = self.livekit.legs.values().map(|leg| &leg.dialed);
-        let live = legs.filter(|leg| leg.country == dialed.country && open(&leg.attempt)).count() + 1;
-        if u32::try_from(live).is_ok_and(|live| live > most) {
-            let (id, country) = (&dialed.attempt, &dialed.country);
-            self.violated(id, format!("{live} calls to {country} at once, {most} are allowed"));
-        }
-    }
-
-    fn watch_permission(&mut self, pid: Pid, id: &AttemptId) {
-        let now = self.clock.now();
-        let claim = self.store.attempt(id).and_then(|folder| folder.dial());
-        let Some(claim) = claim else { return self.violated(id, "an INVITE without a dial claim") };
-        let (by, permits) = (claim.by, claim.failed.is_none() && claim.decision.is_none());
-        let invite_by = self.clock.ms_of_wall(claim.invite_by);
-        if by != pid || !permits {
-            self.violated(id, "an INVITE by who does not hold the dial claim");
-        }
-        if now > invite_by + LEEWAY {
-            self.violated(id, "an INVITE after inviteBy");
-        }
-    }
-
-    /// Another attempt may follow only an outcome that allows it, and only if nothing rang in truth.
-    fn watch_another(&mut self, before: &AttemptId, id: &AttemptId) {
-        let outcome = self.store.attempt(before).and_then(|folder| folder.outcome());
-        let allowed = outcome.is_some_and(may_follow);
-        let truth = self.witness.attempts.get(before).cloned().unwrap_or_default();
-        if !allowed {
-            self.violated(
-                id,
-                format!("it follows attempt {}, whose outcome does not allow it", before.number),
-            );
-        }
-        if truth.rings > 0 || (truth.invites > 0 && !truth.trunk_error) {
-            self.violated(id, format!("an INVITE of attempt {} had left before", before.number));
-        }
-    }
-
-    /// The phone rings.
-    pub(crate) fn watch_ring(&mut self, leg: LegNumber) {
-        let Some(id) = self.livekit.legs.get(&leg).map(|leg| leg.dialed.attempt.clone()) else { return };
-        self.note(&id, || "phone: rings".to_owned());
-        self.witness.count("rings");
-        self.witness.truth(&id).rings += 1;
-        let rings = self.witness.rings.entry(id.key.clone()).or_default();
-        *rings += 1;
-        if *rings > 1 {
-            self.witness.double_rings += 1;
-            self.violated(&id, "a second ring of one call");
-        }
-    }
-
-    /// Somebody answers.
-    pub(crate) fn watch_answer(&mut self, leg: LegNumber) {
-        let Some(id) = self.livekit.legs.get(&leg).map(|leg| leg.dialed.attempt.clone()) else { return };
-        self.note(&id, || "phone: answered".to_owned());
-        self.witness.count("answers");
-    }
-
-    /// A dial comes to nothing.
-    pub(crate) fn watch_failure(&mut self, leg: LegNumber) {
-        let Some(leg) = self.livekit.legs.get(&leg) else { return };
-        let (id, trunk_error) = (leg.dialed.attempt.clone(), leg.is_trunk_error());
-        self.note(&id, || format!("phone: fails, by the trunk {trunk_error}"));
-        self.witness.truth(&id).trunk_error |= trunk_error;
-    }
-
     /// A document is put. What is there already stays, so only the first one counts.
     pub(crate) fn watch_put(&mut self, id: &AttemptId, document: &Document, _owner: Owner) {
         let folder = self.store.attempt(id);
         match document {
-            Document::Job(_) if folder.is_none_or(|folder| folder.job.is_none()) => {
+            Document::Job(job) if folder.is_none_or(|folder| folder.job.is_none()) => {
                 self.witness.count("attempts");
+                if job.plan.profile.calls_per_second.is_some() && !self.witness.turns.contains(id) {
+                    self.violated(id, "it begins without a turn in its country's pace");
+                }
+                if self.witness.hung_up.get(&id.key).is_some_and(|from| id.number > *from) {
+                    self.violated(id, "it is claimed after a person was told that nobody rings");
+                }
                 if id.number > 1 {
                     self.witness.count("attempts after the first");
                     self.watch_claim_of_another(id);
@@ -262,6 +171,14 @@ impl World {
         self.witness.sent.insert(id.clone());
         if self.store.calls.get(&id.key).is_none_or(|call| call.message.is_none()) {
             self.violated(id, "its message is put back, and message.json does not exist");
+        }
+        let follows_nothing = |before: &u32| {
+            let folder = self.store.attempt(&AttemptId::new(id.key.clone(), *before));
+            !folder.and_then(AttemptFolder::outcome).is_some_and(may_follow)
+        };
+        // To wait for hours, a turn or a place uses no attempt up.
+        if let Some(before) = (1..id.number).find(follows_nothing) {
+            self.violated(id, format!("its message is sent, and attempt {before} has not come to that"));
         }
     }
 
@@ -319,9 +236,13 @@ impl World {
         }
     }
 
-    /// A settler tells upstream, or deletes what is left: by then its outcome must stand.
+    /// A settler tells upstream, or deletes what is left: by then its outcome must stand. What a task left that never
+    /// dialed may go before: nothing rings by its claim.
     pub(crate) fn watch_settler_acts(&mut self, id: &AttemptId, what: &str) {
-        if self.store.attempt(id).is_none_or(|folder| folder.outcome.is_none()) {
+        let folder = self.store.attempt(id);
+        let never_dialed = folder.and_then(AttemptFolder::dial).is_some_and(|claim| claim.failed.is_some());
+        let tidies = never_dialed && what != TELLS;
+        if !tidies && folder.is_none_or(|folder| folder.outcome.is_none()) {
             self.violated(id, format!("a settler {what} before the outcome is written"));
         }
     }

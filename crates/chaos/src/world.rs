@@ -13,8 +13,10 @@ use crate::countries::Countries;
 use crate::dice::Dice;
 use crate::ecs::Ecs;
 use crate::event::Event;
+use crate::hangup::Hangup;
 use crate::letters::Letters;
 use crate::livekit::Livekit;
+use crate::paces::Paces;
 use crate::queue::{Queue, QueueName};
 use crate::router::RouterProcess;
 use crate::settler::SettlerProcess;
@@ -63,6 +65,7 @@ pub struct World {
     pub(crate) watcher: Queue,
     pub(crate) letters: Letters,
     pub(crate) countries: Countries,
+    pub(crate) paces: Paces,
     pub(crate) upstream: Upstream,
     pub(crate) ecs: Ecs,
     pub(crate) livekit: Livekit,
@@ -70,6 +73,7 @@ pub struct World {
     pub(crate) routers: HashMap<Pid, RouterProcess>,
     pub(crate) tasks: HashMap<Pid, TaskProcess>,
     pub(crate) settlers: HashMap<Pid, SettlerProcess>,
+    pub(crate) hangups: HashMap<Pid, Hangup>,
     pub(crate) settling: settle::Policy,
     pub(crate) policy: Policy,
     /// A message that is received is hidden for so long.
@@ -98,6 +102,7 @@ impl World {
             calls: Queue::default(),
             watcher: Queue::default(),
             letters: Letters::default(),
+            paces: Paces::default(),
             upstream: Upstream::default(),
             ecs: Ecs::default(),
             livekit: Livekit::default(),
@@ -105,6 +110,7 @@ impl World {
             routers: HashMap::new(),
             tasks: HashMap::new(),
             settlers: HashMap::new(),
+            hangups: HashMap::new(),
             settling: settle::Policy::default(),
             policy: Policy { max_age, max_receives, claim_within },
             visibility,
@@ -137,6 +143,8 @@ impl World {
         match event {
             Event::Upstream => self.upstream_sends(),
             Event::Operator => self.operator_looks(),
+            Event::HangUp(key) => self.hang_up(key),
+            Event::HangupGoesOn(pid) => self.hangup_goes_on(pid),
             Event::Weather => self.weather_changes(),
             Event::Sweep => self.sweep(),
             Event::Deliver { queue, place, version } => self.deliver(queue, place, version),
@@ -145,6 +153,7 @@ impl World {
             Event::Drains(pid) => self.drains(pid),
             Event::RouterAsks { pid, ask } => self.router_asks(pid, *ask),
             Event::RouterHears { pid, input } => self.router_hears(pid, *input),
+            Event::TurnComes { pid, id, limits } => self.turn_comes(pid, &id, &limits),
             Event::CountsPlaces { pid, id, country, at_once, ours } => {
                 self.counts_places(pid, &id, &country, at_once, ours);
             }
@@ -194,6 +203,7 @@ impl World {
             && self.routers.is_empty()
             && self.tasks.is_empty()
             && self.settlers.is_empty()
+            && self.hangups.is_empty()
             && self.store.places.is_empty()
             && self.ecs.is_empty()
             && self.livekit.is_empty()

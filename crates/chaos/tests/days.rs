@@ -84,3 +84,13 @@ fn acting_before_unknown_is_written_is_caught() {
 fn redialing_an_unknown_is_caught() {
     is_caught(Rule::RedialUnknown);
 }
+
+#[test]
+fn a_pace_that_the_routers_do_not_share_is_caught() {
+    is_caught(Rule::WholePaceEach);
+}
+
+#[test]
+fn a_hang_up_that_does_not_take_the_claim_is_caught() {
+    is_caught(Rule::HangUpWithoutClaim);
+}

@@ -54,6 +54,10 @@ impl Identity {
     /// The folder speaks: `false` if our attributes turn out to count for nothing, and this is now the
     /// body's own identity, whose folder is another one.
     pub(super) fn settle(&mut self, folder: &Folder, delivery: &Delivery) -> bool {
+        // What made the call carries its first attempt at every delivery, whatever mark a stranger put on it.
+        if folder.message.as_ref().is_some_and(|stored| stored.message_id == delivery.message_id) {
+            self.attempt = Some(1);
+        }
         if self.mark != Mark::IfFolderAgrees {
             return true;
         }

@@ -284,6 +284,17 @@ fn a_letter_without_an_id_that_is_sent_again_stays_the_same_call() {
     assert_eq!(routing.attempt(), AttemptId::new(first, 1));
 }
 
+#[test]
+fn a_stranger_s_attempt_on_the_message_that_makes_the_call_counts_for_nothing_later_either() {
+    let mut world = World { breaks: vec!["launch"], ..World::new() };
+    let marked = || put_back("m-1", body("i-1", "+5511912345678"), "2");
+    assert!(matches!(world.receive(marked()), Verdict::Retry(_)), "claimed, and no task yet");
+    world.breaks.clear();
+    assert_eq!(world.receive(Delivery { receive_count: 2, ..marked() }), Verdict::Done);
+    assert_eq!(world.launches, 1, "its first attempt, and no other, is launched");
+    assert!(world.folder.attempts.keys().eq([&1]) && world.letters.is_empty());
+}
+
 fn last_time(delivery: Delivery) -> Delivery {
     Delivery { receive_count: Policy::default().max_receives, ..delivery }
 }
