@@ -161,6 +161,11 @@ impl Line<'_> {
         };
         let following = AttemptId::new(attempt.key.clone(), number);
         let about = About::attempt(&following, &job.plan, None);
+        if let Some(AttemptStanding { next: Some(_), outcome: Some(outcome), .. }) =
+            self.folders.look_with(&following).await?.attempt(number)
+        {
+            return self.has_ended(&following, outcome).map(Some);
+        }
         // Should we be broken off, its message finds the claim and is acknowledged: by its mark the sweep finds the rest.
         self.folders.open_attempt(&following, &Open { v: V, at: Timestamp::now() }).await?;
         match self.forbid(&following, job.made_at).await? {
