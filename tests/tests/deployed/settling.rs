@@ -146,7 +146,10 @@ async fn country(cloud: &Cloud, country: &str, prefix: &str, more: &[(&str, Valu
     for (name, value) in more {
         profile[*name] = value.clone();
     }
-    cloud.deployment.put_profile(country, &profile).await
+    cloud.deployment.put_profile(country, &profile).await?;
+    // A router that has just looked for another new country looks no sooner again.
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    Ok(())
 }
 
 async fn deferred(cloud: &Cloud, call: &Sent<'_>, wanted: NotNow) -> Result<()> {
