@@ -122,6 +122,20 @@ fn the_bucket_is_away_for_ten_seconds_in_the_middle_of_a_call() {
 }
 
 #[test]
+fn the_bucket_is_away_for_ten_seconds_while_a_dead_task_is_to_be_settled() {
+    alone_in_the_cloud(async |cloud| {
+        let call = cloud.call_to(person::talkative()).await?.send().await?;
+        is_talking(&call).await?;
+        cloud.deployment.ecs.cut([Cut { service: "s3", containing: String::new() }]);
+        call.signal_tasks(Signal::KILL)?;
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        ensure!(cloud.deployment.ecs.cut_requests() > 0, "nobody has tried to settle it");
+        cloud.deployment.ecs.cut([]);
+        ends_as_unknown(cloud, &call, 4).await
+    });
+}
+
+#[test]
 fn an_agent_of_whom_nothing_comes_any_more_leaves_nobody_in_silence() {
     alone_in_the_cloud(async |cloud| {
         let before = cloud.vendor.script();
