@@ -121,7 +121,9 @@ fn a_task_can_write_nothing_but_its_one_volume_and_is_nobody() {
     // ECS ends a task by force then, and the task knows of it by its environment alone.
     let stop_timeout = container["StopTimeout"].as_u64().unwrap();
     assert_eq!(stop_timeout, 120, "the longest that Fargate has");
-    let told = json!({ "Name": "STOP_TIMEOUT_SECONDS", "Value": stop_timeout.to_string() });
+    let parameter = template.parameter("StopTimeoutSeconds");
+    assert_eq!((&parameter["Default"], &parameter["MaxValue"]), (&json!(stop_timeout), &json!(stop_timeout)));
+    let told = json!({ "Name": "STOP_TIMEOUT_SECONDS", "Value": { "Ref": "StopTimeoutSeconds" } });
     assert!(container["Environment"].as_array().unwrap().contains(&told), "{}", container["Environment"]);
     assert_eq!(container["Secrets"], Value::Null, "secrets are read by the task itself");
     // The router tells this very container what to do.
