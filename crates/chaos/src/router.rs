@@ -3,14 +3,14 @@
 use calls::fact::Fact;
 use calls::ids::AttemptId;
 use calls::outcome::Ending;
-use calls::routing::{Claim, DeadLetter, Effect, Folder, Input, Routing, Verdict};
+use calls::routing::{Claim, DeadLetter, Effect, Folder, Input, Routing, Verdict, try_again_after};
 use calls::settle::{Decision, Follow};
 
 use jiff::Timestamp;
 
 use crate::ask::{Ask, Wish as _};
 use crate::broken::Rule;
-use crate::clock::{MINUTE, Ms, SECOND};
+use crate::clock::{MINUTE, Ms};
 use crate::event::Event;
 use crate::letters::Letter;
 use crate::paces::Limits;
@@ -89,6 +89,7 @@ impl World {
             self.acknowledge(QueueName::Calls, process.place);
             process.acknowledged = true;
         }
+        assert!(!self.breaks(Rule::PanicOnTheWay), "a rule is broken on purpose: {effect:?}");
         self.sets_out(pid, effect);
     }
 
@@ -210,7 +211,9 @@ impl World {
                 }
             }
             Verdict::Retry(_) => {
-                self.put_off(QueueName::Calls, process.place, again_after(process.message.receives))
+                let again = try_again_after(process.message.receives);
+                let again = Ms::try_from(again.as_millis()).unwrap_or(Ms::MAX);
+                self.put_off(QueueName::Calls, process.place, again);
             }
         }
     }
@@ -243,10 +246,4 @@ impl World {
 
 fn says(id: &AttemptId, ending: &Ending, at: Timestamp) -> calls::outcome::Outcome {
     calls::outcome::Outcome::new(ending.clone(), id.number, at, at, "chaos")
-}
-
-/// 5, 10, 20 … seconds, 15 minutes at most.
-fn again_after(receives: u32) -> Ms {
-    let doubled = 1u64.checked_shl(receives.saturating_sub(1)).unwrap_or(u64::MAX);
-    (5 * SECOND).saturating_mul(doubled).min(15 * MINUTE)
 }

@@ -291,7 +291,7 @@ impl World {
 
     /// What is written counts, whoever hears of it.
     pub fn write(&mut self, id: &AttemptId, document: &Document, owner: Owner) -> bool {
-        self.watch_put(id, document, owner);
+        self.watch_put(id, document);
         let ours = self.store.put(id, document, owner, self.clock.now());
         if self.trace.wants(&id.key) {
             let kept = if ours { "kept" } else { "refused, there is another" };

@@ -253,7 +253,7 @@ impl World {
         }
     }
 
-    /// How a queue is called in this world.
+    /// A function is killed when it has run for so long.
     pub(crate) fn lambda_timeout(&mut self) -> Ms {
         self.dice.between(60 * SECOND, 90 * SECOND)
     }
