@@ -29,6 +29,8 @@ pub enum Event {
     Weather,
     /// The sweep runs.
     Sweep,
+    /// The next step of a sweep.
+    SweepGoesOn(Pid),
     /// A queue hands a message out, unless something has become of it since.
     Deliver { queue: QueueName, place: u64, version: u64 },
     /// A write of somebody who has given it up gets through.

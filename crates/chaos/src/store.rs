@@ -192,6 +192,11 @@ impl AttemptFolder {
         self.dial.as_ref().map(|held| &*held.is)
     }
 
+    /// The task that was launched for it.
+    pub fn launched(&self) -> Option<&str> {
+        self.launched.as_ref().map(|held| held.is.as_str())
+    }
+
     /// Its outcome.
     pub fn outcome(&self) -> Option<&Outcome> {
         self.outcome.as_ref().map(|held| &held.is)

@@ -21,6 +21,7 @@ use crate::queue::{Queue, QueueName};
 use crate::router::RouterProcess;
 use crate::settler::SettlerProcess;
 use crate::store::Store;
+use crate::sweep::Sweep;
 use crate::task::TaskProcess;
 use crate::trace::Trace;
 use crate::upstream::Upstream;
@@ -73,6 +74,7 @@ pub struct World {
     pub(crate) routers: HashMap<Pid, RouterProcess>,
     pub(crate) tasks: HashMap<Pid, TaskProcess>,
     pub(crate) settlers: HashMap<Pid, SettlerProcess>,
+    pub(crate) sweeps: HashMap<Pid, Sweep>,
     pub(crate) hangups: HashMap<Pid, Hangup>,
     pub(crate) settling: settle::Policy,
     pub(crate) policy: Policy,
@@ -110,6 +112,7 @@ impl World {
             routers: HashMap::new(),
             tasks: HashMap::new(),
             settlers: HashMap::new(),
+            sweeps: HashMap::new(),
             hangups: HashMap::new(),
             settling: settle::Policy::default(),
             policy: Policy { max_age, max_receives, claim_within },
@@ -147,6 +150,7 @@ impl World {
             Event::HangupGoesOn(pid) => self.hangup_goes_on(pid),
             Event::Weather => self.weather_changes(),
             Event::Sweep => self.sweep(),
+            Event::SweepGoesOn(pid) => self.sweep_goes_on(pid),
             Event::Deliver { queue, place, version } => self.deliver(queue, place, version),
             Event::LandsLate { id, document, owner } => drop(self.write(&id, &document, owner)),
             Event::Dies(pid) => self.dies(pid, "killed"),
@@ -186,8 +190,7 @@ impl World {
     }
 
     fn sweep(&mut self) {
-        self.sweep_what_is_open();
-        self.sweep_rooms();
+        self.sweep_begins();
         self.sweep_places();
         if !self.is_over() {
             self.clock.after(SWEEP_EVERY, Event::Sweep);
@@ -250,6 +253,7 @@ impl World {
             self.task_ends(pid, why);
         } else {
             self.settlers.remove(&pid);
+            self.sweeps.remove(&pid);
         }
     }
 
