@@ -14,6 +14,7 @@ use crate::clock::{MINUTE, Ms};
 use crate::event::Event;
 use crate::letters::Letter;
 use crate::paces::Limits;
+use crate::places::For;
 use crate::queue::{Message, QueueName, Sending, as_delivery};
 use crate::store::{DialClaim, Document, Job, Outcome, Put};
 use crate::weather::Service;
@@ -112,7 +113,7 @@ impl World {
                 let limits = Limits { country: country.clone(), at_once: *at_once, per_second: *per_second };
                 return self.waits_for_its_turn(pid, attempt, limits);
             }
-            Effect::DeleteOpen(attempt) => self.close_attempt(attempt).map(Input::Stored),
+            Effect::DeleteOpen(attempt) => return self.closes(For::Router(pid), attempt),
             Effect::TakeDial(..) if self.breaks(Rule::GiveUpWithoutClaim) => {
                 Some(Input::Claimed(Claim::Ours))
             }
@@ -227,20 +228,6 @@ impl World {
         }
         let age = if fresh { 0 } else { self.dice.between(0, MINUTE) };
         Ok(self.countries.profiles(now.saturating_sub(age)))
-    }
-
-    /// `open/` goes, after reading `next.json`; `None`: the store does not answer.
-    pub(crate) fn close_attempt(&mut self, id: &AttemptId) -> Option<Result<(), String>> {
-        if !self.store_reads() {
-            return None;
-        }
-        if self.store.attempt(id).is_none_or(|attempt| attempt.next.is_none()) {
-            return Some(Err("there is no next.json".to_owned()));
-        }
-        self.store.places.retain(|(_, attempt), _| attempt != id);
-        self.store.open.remove(id);
-        self.note(id, || "store: open/ deleted".to_owned());
-        Some(Ok(()))
     }
 }
 

@@ -13,6 +13,7 @@ use crate::broken::Rule;
 use crate::clock::{MINUTE, Ms};
 use crate::event::Event;
 use crate::letters::Letter;
+use crate::places::For;
 use crate::queue::{Message, QueueName, Sending};
 use crate::store::{DialClaim, Document, Outcome, Put};
 use crate::weather::Service;
@@ -121,7 +122,7 @@ impl World {
             Effect::SendDeadLetter { attempt, refusal } => {
                 Some(Input::Done(self.bury_call(attempt, refusal.code)))
             }
-            Effect::DeleteOpen(id) => self.close_attempt(id).map(Input::Done),
+            Effect::DeleteOpen(id) => return self.closes(For::Settler(pid), id),
             Effect::DeleteForsaken(id) => {
                 self.store.open.remove(id);
                 Some(Input::Done(Ok(())))

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 
 use crate::clock::{Ms, SECOND};
 use crate::event::Event;
+use crate::places::PlaceFile;
 use crate::weather::Service;
 use crate::world::{Pid, World};
 
@@ -137,7 +138,7 @@ pub struct Store {
     /// `open/`, since when.
     pub open: BTreeMap<AttemptId, Ms>,
     /// `pace/<CC>/`, since when.
-    pub places: BTreeMap<(String, AttemptId), Ms>,
+    pub places: BTreeMap<PlaceFile, Ms>,
     /// How many attempts were claimed.
     pub attempts: u64,
 }

@@ -26,10 +26,14 @@ pub struct Sweep {
     /// Of those that were taken up: not looked at yet.
     batch: VecDeque<AttemptId>,
     seen: Vec<Seen>,
+    /// Places, by country; after the second look: of those that are not open.
+    places: VecDeque<(String, AttemptId)>,
 }
 
 #[derive(Debug)]
 enum Step {
+    /// First: who has a place was marked open before, so who is not open by the second look has ended.
+    ListPlaces,
     ListOpen,
     Look,
     DescribeTasks,
@@ -51,9 +55,9 @@ impl World {
         let pid = self.new_pid();
         let timeout = self.lambda_timeout();
         self.clock.after(timeout, Event::Dies(pid));
-        let sweep =
-            Sweep { step: Step::ListOpen, left: VecDeque::new(), batch: VecDeque::new(), seen: Vec::new() };
-        self.sweep_further(pid, sweep, Step::ListOpen);
+        let (left, batch, places) = (VecDeque::new(), VecDeque::new(), VecDeque::new());
+        let sweep = Sweep { step: Step::ListPlaces, left, batch, seen: Vec::new(), places };
+        self.sweep_further(pid, sweep, Step::ListPlaces);
     }
 
     fn sweep_further(&mut self, pid: Pid, sweep: Sweep, step: Step) {
@@ -69,11 +73,17 @@ impl World {
     pub(crate) fn sweep_goes_on(&mut self, pid: Pid) {
         let Some(mut sweep) = self.sweeps.remove(&pid) else { return };
         match sweep.step {
-            Step::ListOpen => {
+            Step::ListPlaces => {
                 if self.store_reads() {
-                    sweep.left = self.open_in_no_order();
+                    sweep.places = self.who_has_places().into_iter().collect();
                 }
-                self.sweep_takes_up(pid, sweep);
+                self.sweep_further(pid, sweep, Step::ListOpen);
+            }
+            Step::ListOpen if !self.store_reads() => self.sweep_further(pid, sweep, Step::Rooms),
+            Step::ListOpen => {
+                sweep.left = self.open_in_no_order();
+                sweep.places.retain(|(_, id)| !self.store.open.contains_key(id));
+                self.sweep_gives_back(pid, sweep);
             }
             Step::Look => {
                 for _ in 0..AT_ONCE {
@@ -99,6 +109,27 @@ impl World {
                 self.sweep_takes_up(pid, sweep);
             }
             Step::Rooms => self.sweep_rooms(),
+        }
+    }
+
+    /// The next place, or, when there are none, what is open.
+    fn sweep_gives_back(&mut self, pid: Pid, mut sweep: Sweep) {
+        match sweep.places.pop_front() {
+            Some((country, id)) => {
+                self.sweeps.insert(pid, sweep);
+                self.gives_back(pid, country, id);
+            }
+            None => self.sweep_takes_up(pid, sweep),
+        }
+    }
+
+    /// A place is given back, or left to the next sweep.
+    pub(crate) fn sweep_has_given_back(&mut self, pid: Pid, is_done: bool) {
+        if is_done {
+            self.witness.count("places that a sweep gave back");
+        }
+        if let Some(sweep) = self.sweeps.remove(&pid) {
+            self.sweep_gives_back(pid, sweep);
         }
     }
 

@@ -131,6 +131,7 @@ impl World {
                 if job.plan.profile.calls_per_second.is_some() && !self.witness.turns.contains(id) {
                     self.violated(id, "it begins without a turn in its country's pace");
                 }
+                self.watch_under_way(id, job);
                 if self.witness.hung_up.get(&id.key).is_some_and(|from| id.number > *from) {
                     self.violated(id, "it is claimed after a person was told that nobody rings");
                 }

@@ -1,6 +1,6 @@
 //! The world of one day: every service, every process, and the loop that makes things happen in their order.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use calls::ids::AttemptId;
 use calls::routing::Policy;
@@ -17,6 +17,7 @@ use crate::hangup::Hangup;
 use crate::letters::Letters;
 use crate::livekit::Livekit;
 use crate::paces::Paces;
+use crate::places::Asking;
 use crate::queue::{Queue, QueueName};
 use crate::router::RouterProcess;
 use crate::settler::SettlerProcess;
@@ -67,6 +68,8 @@ pub struct World {
     pub(crate) letters: Letters,
     pub(crate) countries: Countries,
     pub(crate) paces: Paces,
+    /// By instance of the router and country.
+    pub(crate) asking: BTreeMap<(u8, String), Asking>,
     pub(crate) upstream: Upstream,
     pub(crate) ecs: Ecs,
     pub(crate) livekit: Livekit,
@@ -105,6 +108,7 @@ impl World {
             watcher: Queue::default(),
             letters: Letters::default(),
             paces: Paces::default(),
+            asking: BTreeMap::new(),
             upstream: Upstream::default(),
             ecs: Ecs::default(),
             livekit: Livekit::default(),
@@ -157,10 +161,10 @@ impl World {
             Event::Drains(pid) => self.drains(pid),
             Event::RouterAsks { pid, ask } => self.router_asks(pid, *ask),
             Event::RouterHears { pid, input } => self.router_hears(pid, *input),
-            Event::TurnComes { pid, id, limits } => self.turn_comes(pid, &id, &limits),
-            Event::CountsPlaces { pid, id, country, at_once, ours } => {
-                self.counts_places(pid, &id, &country, at_once, ours);
-            }
+            Event::TurnComes { pid, instance, id, limits } => self.turn_comes(pid, instance, &id, &limits),
+            Event::AtPlaces(errand) => self.at_places(*errand),
+            Event::PlaceLandsLate(place) => self.place_lands(place),
+            gone @ (Event::PlaceGoesLate(_) | Event::MarkGoesLate(_)) => self.is_gone(gone),
             Event::SettlerAsks { pid, ask } => self.settler_asks(pid, *ask),
             Event::SettlerHears { pid, input } => self.settler_hears(pid, *input),
             Event::TaskStarts(task) => self.task_starts(task),
@@ -191,7 +195,6 @@ impl World {
 
     fn sweep(&mut self) {
         self.sweep_begins();
-        self.sweep_places();
         if !self.is_over() {
             self.clock.after(SWEEP_EVERY, Event::Sweep);
         }
@@ -246,14 +249,16 @@ impl World {
     }
 
     /// A process is gone in the midst of what it did.
-    fn dies(&mut self, pid: Pid, why: &'static str) {
+    pub(crate) fn dies(&mut self, pid: Pid, why: &'static str) {
         if let Some(router) = self.routers.remove(&pid) {
             self.note(&router.attempt(), || format!("router {pid} dies"));
+            self.asks_no_more(pid);
         } else if self.tasks.contains_key(&pid) {
             self.task_ends(pid, why);
         } else {
             self.settlers.remove(&pid);
             self.sweeps.remove(&pid);
+            self.hangups.remove(&pid);
         }
     }
 
