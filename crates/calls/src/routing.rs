@@ -17,6 +17,7 @@
 //! it is continued or settled. Whatever one delivery leaves undone, the next one finds in the call folder.
 //! At any time at most one effect waits for its answer.
 
+mod again;
 mod folder;
 mod giving_up;
 mod identity;
@@ -43,6 +44,7 @@ use crate::plan::CallPlan;
 use crate::profile::Profiles;
 use crate::trigger::Tracking;
 use crate::trigger::{Refusal, RefusalCode, TriggerCall, Unusable};
+pub use again::try_again_after;
 pub use folder::{AttemptSeen, Folder, StoredMessage};
 use identity::Identity;
 use step::State;

@@ -23,7 +23,7 @@ mod step;
 #[cfg(test)]
 mod stories;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
@@ -36,7 +36,7 @@ use crate::ids::{AttemptId, CallKey};
 use crate::outcome::Outcome;
 use crate::routing::Claim;
 use crate::trigger::Refusal;
-pub use seen::{AttemptSeen, DialSeen, Folder, JobSeen};
+pub use seen::{AttemptSeen, DialSeen, Folder, JobSeen, task_of};
 use step::State;
 
 /// What follows an attempt. On the wire `nothing`, `attempt 2`, `deferred`, `dead letter`.
@@ -126,6 +126,18 @@ pub enum Cause {
     },
     /// Nobody told of it: it was found open.
     Swept,
+}
+
+impl Cause {
+    /// Why a sweep looks at an attempt whose `task` would have to say how it ended ([`task_of`]). `stopped`: the tasks
+    /// that ECS, asked after the folder was looked at, knows as STOPPED, and why.
+    pub fn found(task: Option<&str>, stopped: &BTreeMap<String, String>) -> Self {
+        let found = task.and_then(|task| stopped.get_key_value(task));
+        found.map_or(Self::Swept, |(task, detail)| Self::Stopped {
+            task: task.clone(),
+            detail: detail.clone(),
+        })
+    }
 }
 
 /// What a deployment decides.
@@ -288,5 +300,19 @@ mod tests {
         }
         assert!("attempt".parse::<Follow>().is_err());
         assert!("attempt x".parse::<Follow>().is_err());
+    }
+
+    #[test]
+    fn a_sweep_asks_about_the_task_whose_word_is_awaited_and_about_no_other() {
+        let (holder, launched) = (Some(("t1", false)), Some("t2"));
+        assert_eq!(task_of(false, holder, launched), Some("t1"));
+        assert_eq!(task_of(false, None, launched), Some("t2"));
+        assert_eq!(task_of(true, holder, launched), None);
+        assert_eq!(task_of(false, Some(("t1", true)), launched), None, "nobody dials by a decision");
+        let stopped = BTreeMap::from([("t1".to_owned(), "killed".to_owned())]);
+        let cause = Cause::Stopped { task: "t1".to_owned(), detail: "killed".to_owned() };
+        assert_eq!(Cause::found(Some("t1"), &stopped), cause);
+        assert_eq!(Cause::found(Some("t2"), &stopped), Cause::Swept);
+        assert_eq!(Cause::found(None, &stopped), Cause::Swept);
     }
 }

@@ -66,7 +66,7 @@ impl World {
         left.extend(self.store.open.keys().map(|id| (Some(id.clone()), "open/ is left".to_owned())));
         let places = self.store.places.keys();
         left.extend(
-            places.map(|(country, id)| (Some(id.clone()), format!("its place in {country} is left"))),
+            places.map(|place| (Some(place.id.clone()), format!("its place in {} is left", place.country))),
         );
         let rooms = self.livekit.rooms.iter();
         left.extend(rooms.map(|(name, room)| (room.attempt.clone(), format!("the room {name} is left"))));

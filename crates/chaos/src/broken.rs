@@ -25,4 +25,13 @@ pub enum Rule {
     WholePaceEach,
     /// A hang-up goes on as if it had taken the dial claim.
     HangUpWithoutClaim,
+    /// A router panics in the midst of a message, as a core with a bug would.
+    PanicOnTheWay,
+}
+
+impl Rule {
+    /// As it is entered.
+    pub fn name(self) -> String {
+        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+    }
 }

@@ -1,6 +1,6 @@
 //! ECS: starts tasks late, twice or never, forgets client tokens, and tells of stopped tasks when it likes to.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
 use calls::ids::AttemptId;
@@ -16,6 +16,8 @@ pub type TaskNumber = u64;
 
 /// How long a task tries to read its job.
 const JOB_CAP: Ms = MINUTE;
+/// A stopped task is known for so long (Amazon ECS API reference, DescribeTasks).
+const FORGETS_AFTER: Ms = HOUR;
 
 /// A task that has not stopped.
 #[derive(Clone, Debug)]
@@ -32,7 +34,8 @@ pub struct Ecs {
     tasks: BTreeMap<TaskNumber, Task>,
     /// Client token → task, and until when that is known.
     tokens: HashMap<AttemptId, (TaskNumber, Ms)>,
-    stopped: HashSet<TaskNumber>,
+    /// When, and why.
+    stopped: HashMap<TaskNumber, (Ms, &'static str)>,
     asked: TaskNumber,
 }
 
@@ -49,9 +52,18 @@ impl Ecs {
 
     /// Is it really over with the task of this name?
     pub fn has_stopped(&self, name: &str) -> bool {
-        name.strip_prefix("task-")
-            .and_then(|number| number.parse().ok())
-            .is_some_and(|task| self.stopped.contains(&task))
+        self.stop_of(name).is_some()
+    }
+
+    /// Why it stopped, if ECS had heard of that by `heard`, and has not forgotten it `now`.
+    pub fn says_stopped(&self, name: &str, heard: Ms, now: Ms) -> Option<&'static str> {
+        let (at, why) = self.stop_of(name)?;
+        (at <= heard && now < at + FORGETS_AFTER).then_some(why)
+    }
+
+    fn stop_of(&self, name: &str) -> Option<(Ms, &'static str)> {
+        let number = name.strip_prefix("task-")?.parse().ok()?;
+        self.stopped.get(&number).copied()
     }
 
     /// The task's name.
@@ -137,7 +149,7 @@ impl World {
     /// A task is over. ECS's event of it may be lost, late or doubled.
     pub(crate) fn tell_of_a_task(&mut self, task: TaskNumber, why: &'static str) {
         let Some(Task { attempt, .. }) = self.ecs.tasks.remove(&task) else { return };
-        self.ecs.stopped.insert(task);
+        self.ecs.stopped.insert(task, (self.clock.now(), why));
         self.note(&attempt, || format!("ecs: task-{task} stopped: {why}"));
         if self.strikes(self.weather.event_lost) {
             return;

@@ -9,6 +9,7 @@ use crate::clock::Ms;
 use crate::ecs::TaskNumber;
 use crate::livekit::{Dialed, LegNumber, LegStep};
 use crate::paces::Limits;
+use crate::places::{Errand, PlaceFile};
 use crate::queue::QueueName;
 use crate::store::{Document, Owner};
 use crate::task::Request;
@@ -29,6 +30,8 @@ pub enum Event {
     Weather,
     /// The sweep runs.
     Sweep,
+    /// The next step of a sweep.
+    SweepGoesOn(Pid),
     /// A queue hands a message out, unless something has become of it since.
     Deliver { queue: QueueName, place: u64, version: u64 },
     /// A write of somebody who has given it up gets through.
@@ -42,9 +45,15 @@ pub enum Event {
     /// Its answer arrives.
     RouterHears { pid: Pid, input: Box<routing::Input> },
     /// A router's turn among the calls to a country has come.
-    TurnComes { pid: Pid, id: AttemptId, limits: Box<Limits> },
-    /// A router has put its place, and counts.
-    CountsPlaces { pid: Pid, id: AttemptId, country: String, at_once: usize, ours: bool },
+    TurnComes { pid: Pid, instance: u8, id: AttemptId, limits: Box<Limits> },
+    /// A request about places arrives at the store.
+    AtPlaces(Box<Errand>),
+    /// The place of somebody who has given its put up gets through.
+    PlaceLandsLate(PlaceFile),
+    /// A place is deleted, long after that was asked for.
+    PlaceGoesLate(PlaceFile),
+    /// The mark of an attempt is.
+    MarkGoesLate(AttemptId),
     /// A settler's request arrives where it goes.
     SettlerAsks { pid: Pid, ask: Box<Ask<settle::Effect>> },
     /// Its answer arrives.

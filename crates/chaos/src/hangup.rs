@@ -8,6 +8,7 @@ use calls::settle::{Decision, Follow};
 use crate::broken::Rule;
 use crate::clock::{MINUTE, Ms, SECOND};
 use crate::event::Event;
+use crate::places::For;
 use crate::store::{AttemptFolder, DialClaim, Document, Outcome, Owner, PAUSE, Put, TRY_FOR};
 use crate::weather::Service;
 use crate::world::{Pid, World};
@@ -72,6 +73,8 @@ enum Then {
     Goes(Step),
     /// To the next one, after a glance.
     Glances(Step),
+    /// The store is asked for more than one thing.
+    Closes(AttemptId),
     /// Not done: once more.
     Again,
     /// It has said that it is done.
@@ -127,13 +130,32 @@ impl World {
                 self.hangups.insert(pid, hangup);
                 self.clock.after(PAUSE, Event::HangupGoesOn(pid));
             }
-            Then::Done => self.witness.count("hang-ups done"),
-            // Who is told so may ask again.
-            Then::Again | Then::NotDone if self.dice.in_thousand(300) => {
-                let after = self.dice.between(SECOND, MINUTE);
-                self.clock.after(after, Event::HangUp(hangup.key));
+            Then::Closes(id) => {
+                self.hangups.insert(pid, hangup);
+                self.closes(For::Hangup(pid), &id);
             }
-            Then::Again | Then::NotDone => {}
+            Then::Done => self.witness.count("hang-ups done"),
+            Then::Again | Then::NotDone => self.hangup_is_not_done(hangup.key),
+        }
+    }
+
+    /// Who is told so may ask again.
+    fn hangup_is_not_done(&mut self, key: CallKey) {
+        if self.dice.in_thousand(300) {
+            let after = self.dice.between(SECOND, MINUTE);
+            self.clock.after(after, Event::HangUp(key));
+        }
+    }
+
+    /// Its attempt is closed, or that did not work.
+    pub(crate) fn hangup_has_closed(&mut self, pid: Pid, is_closed: bool) {
+        let Some(hangup) = self.hangups.remove(&pid) else { return };
+        match hangup.step {
+            Step::Close(id) if is_closed => {
+                self.witness.nobody_rings(&id);
+                self.witness.count("hang-ups done");
+            }
+            _ => self.hangup_is_not_done(hangup.key),
         }
     }
 
@@ -181,14 +203,7 @@ impl World {
                 Put::Trouble => Then::Again,
                 Put::Ours | Put::Theirs => Then::Goes(Step::Close(id)),
             },
-            Step::Close(id) => match self.close_attempt(&id) {
-                None => Then::Again,
-                Some(Err(_)) => Then::NotDone,
-                Some(Ok(())) => {
-                    self.witness.nobody_rings(&id);
-                    Then::Done
-                }
-            },
+            Step::Close(id) => Then::Closes(id),
             Step::TakeOut { id, room, is_out } => self.take_out(hangup, id, room, is_out),
             Step::DeleteRoom(_) if !self.livekit_answers() => Then::Again,
             // Its task may be dead, or stall: what it says then may ask for another attempt, and nobody was promised that

@@ -24,6 +24,7 @@ mod router;
 mod run;
 mod settler;
 mod store;
+mod sweep;
 mod task;
 mod trace;
 mod upstream;

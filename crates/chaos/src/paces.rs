@@ -9,14 +9,14 @@ use calls::ids::AttemptId;
 use calls::routing::Place;
 
 use crate::broken::Rule;
-use crate::clock::{MINUTE, Ms, SECOND};
+use crate::clock::{MINUTE, Ms};
 use crate::event::Event;
 use crate::world::{Pid, World};
 
 /// The instances of the router that share every country's pace (the event source's `MaximumConcurrency`).
 const ROUTERS: u8 = 2;
 /// A message waits so long for its turn; one that would have to wait longer is put back.
-const LONGEST_WAIT: Ms = 3 * SECOND;
+const LONGEST_WAIT: Ms = 500;
 /// An instance lives about so long; the one in its place knows nothing of its turns.
 const INSTANCE_LIVES: Ms = 90 * MINUTE;
 
@@ -48,9 +48,11 @@ impl World {
     /// A router takes its turn first, and then a place: a turn that is taken in vain is lost where nobody could begin
     /// anyway.
     pub(crate) fn waits_for_its_turn(&mut self, pid: Pid, id: &AttemptId, limits: Limits) {
-        let Some(per_second) = limits.per_second else { return self.takes_place(pid, id, &limits) };
-        let now = self.clock.now();
         let instance = self.an_instance();
+        let Some(per_second) = limits.per_second else {
+            return self.takes_place(pid, instance, id, &limits);
+        };
+        let now = self.clock.now();
         let routers = if self.breaks(Rule::WholePaceEach) { 1 } else { ROUTERS };
         let next = self.paces.next.entry((instance, limits.country.clone())).or_insert(now);
         let at = (*next).max(now);
@@ -60,15 +62,16 @@ impl World {
             return self.place(pid, Ok(Place::NotNow { why: NotNow::TooManyPerSecond, wait }));
         }
         *next = at + interval(per_second, routers);
-        self.clock.after(at - now, Event::TurnComes { pid, id: id.clone(), limits: Box::new(limits) });
+        let limits = Box::new(limits);
+        self.clock.after(at - now, Event::TurnComes { pid, instance, id: id.clone(), limits });
     }
 
     /// The turn has come, for whoever still lives to take it.
-    pub(crate) fn turn_comes(&mut self, pid: Pid, id: &AttemptId, limits: &Limits) {
+    pub(crate) fn turn_comes(&mut self, pid: Pid, instance: u8, id: &AttemptId, limits: &Limits) {
         if self.routers.contains_key(&pid) {
             self.note(id, || format!("router {pid}: its turn has come in {}", limits.country));
             self.watch_turn(id, limits);
-            self.takes_place(pid, id, limits);
+            self.takes_place(pid, instance, id, limits);
         }
     }
 

@@ -3,17 +3,18 @@
 use calls::fact::Fact;
 use calls::ids::AttemptId;
 use calls::outcome::Ending;
-use calls::routing::{Claim, DeadLetter, Effect, Folder, Input, Routing, Verdict};
+use calls::routing::{Claim, DeadLetter, Effect, Folder, Input, Routing, Verdict, try_again_after};
 use calls::settle::{Decision, Follow};
 
 use jiff::Timestamp;
 
 use crate::ask::{Ask, Wish as _};
 use crate::broken::Rule;
-use crate::clock::{MINUTE, Ms, SECOND};
+use crate::clock::{MINUTE, Ms};
 use crate::event::Event;
 use crate::letters::Letter;
 use crate::paces::Limits;
+use crate::places::For;
 use crate::queue::{Message, QueueName, Sending, as_delivery};
 use crate::store::{DialClaim, Document, Job, Outcome, Put};
 use crate::weather::Service;
@@ -89,6 +90,7 @@ impl World {
             self.acknowledge(QueueName::Calls, process.place);
             process.acknowledged = true;
         }
+        assert!(!self.breaks(Rule::PanicOnTheWay), "a rule is broken on purpose: {effect:?}");
         self.sets_out(pid, effect);
     }
 
@@ -111,7 +113,7 @@ impl World {
                 let limits = Limits { country: country.clone(), at_once: *at_once, per_second: *per_second };
                 return self.waits_for_its_turn(pid, attempt, limits);
             }
-            Effect::DeleteOpen(attempt) => self.close_attempt(attempt).map(Input::Stored),
+            Effect::DeleteOpen(attempt) => return self.closes(For::Router(pid), attempt),
             Effect::TakeDial(..) if self.breaks(Rule::GiveUpWithoutClaim) => {
                 Some(Input::Claimed(Claim::Ours))
             }
@@ -210,7 +212,9 @@ impl World {
                 }
             }
             Verdict::Retry(_) => {
-                self.put_off(QueueName::Calls, process.place, again_after(process.message.receives))
+                let again = try_again_after(process.message.receives);
+                let again = Ms::try_from(again.as_millis()).unwrap_or(Ms::MAX);
+                self.put_off(QueueName::Calls, process.place, again);
             }
         }
     }
@@ -225,28 +229,8 @@ impl World {
         let age = if fresh { 0 } else { self.dice.between(0, MINUTE) };
         Ok(self.countries.profiles(now.saturating_sub(age)))
     }
-
-    /// `open/` goes, after reading `next.json`; `None`: the store does not answer.
-    pub(crate) fn close_attempt(&mut self, id: &AttemptId) -> Option<Result<(), String>> {
-        if !self.store_reads() {
-            return None;
-        }
-        if self.store.attempt(id).is_none_or(|attempt| attempt.next.is_none()) {
-            return Some(Err("there is no next.json".to_owned()));
-        }
-        self.store.places.retain(|(_, attempt), _| attempt != id);
-        self.store.open.remove(id);
-        self.note(id, || "store: open/ deleted".to_owned());
-        Some(Ok(()))
-    }
 }
 
 fn says(id: &AttemptId, ending: &Ending, at: Timestamp) -> calls::outcome::Outcome {
     calls::outcome::Outcome::new(ending.clone(), id.number, at, at, "chaos")
-}
-
-/// 5, 10, 20 … seconds, 15 minutes at most.
-fn again_after(receives: u32) -> Ms {
-    let doubled = 1u64.checked_shl(receives.saturating_sub(1)).unwrap_or(u64::MAX);
-    (5 * SECOND).saturating_mul(doubled).min(15 * MINUTE)
 }

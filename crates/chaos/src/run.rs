@@ -1,6 +1,8 @@
 //! Many days, side by side, and what they came to.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
@@ -25,6 +27,25 @@ pub struct Run {
     pub broken: Option<Rule>,
     /// Of these calls everything is noted.
     pub trace: Option<String>,
+}
+
+impl Run {
+    /// How one day of it is lived again.
+    pub fn again(&self, day: u64) -> String {
+        let broken = self.broken.map(|rule| format!(" BREAK={}", rule.name())).unwrap_or_default();
+        format!("make chaos ATTEMPTS={} SEED={} DAY={day}{broken}", self.attempts, self.seed)
+    }
+
+    /// The numbers of the days to be lived.
+    fn days(&self) -> Vec<u64> {
+        let days = self.attempts.div_ceil(ATTEMPTS_A_DAY).max(1);
+        self.day.map_or_else(|| (0..days).collect(), |day| vec![day])
+    }
+
+    /// In all days that are to be lived.
+    pub fn attempts_asked(&self) -> u64 {
+        self.days().iter().map(|day| settings(self, *day).attempts).sum()
+    }
 }
 
 /// What one day came to.
@@ -77,17 +98,26 @@ pub fn live(settings: Settings) -> Day {
     }
 }
 
+impl Report {
+    /// No promise was seen broken, in as many attempts as were asked for.
+    pub fn holds(&self, run: &Run) -> bool {
+        self.sum.violations.is_empty() && self.sum.attempts >= run.attempts_asked()
+    }
+}
+
 /// Lives all days of a run, on as many cores as there are. Stops taking up days once one has gone wrong.
+///
+/// # Panics
+/// When the core does, on one of the days; which one is written to standard error.
 pub fn run(run: &Run) -> Report {
-    let days = run.attempts.div_ceil(ATTEMPTS_A_DAY).max(1);
-    let numbers: Vec<u64> = run.day.map_or_else(|| (0..days).collect(), |day| vec![day]);
+    let numbers = run.days();
     let next = AtomicU64::new(0);
     let work = || {
         let mut lived = Vec::new();
         while let Some(number) = take(&next, &numbers) {
-            let day = Day { number, ..live(settings(run, number)) };
+            let day = Day { number, ..live_or_say(run, number, &next) };
             if !day.violations.is_empty() {
-                next.store(u64::MAX / 2, Ordering::Relaxed);
+                stop(&next);
             }
             lived.push(day);
         }
@@ -96,11 +126,27 @@ pub fn run(run: &Run) -> Report {
     let cores = thread::available_parallelism().map_or(1, usize::from).min(numbers.len());
     let mut lived: Vec<Day> = thread::scope(|scope| {
         let workers: Vec<_> = (0..cores).map(|_| scope.spawn(work)).collect();
-        // A worker that panics has found a day on which the core does: that is told by its panic.
-        workers.into_iter().flat_map(|worker| worker.join().unwrap_or_default()).collect()
+        let lived = workers.into_iter().map(|worker| worker.join());
+        lived.flat_map(|days| days.unwrap_or_else(|panicked| panic::resume_unwind(panicked))).collect()
     });
     lived.sort_by_key(|day| day.number);
     sum(lived)
+}
+
+/// Lives a day; one that panics has said so already, and which it was is said beside it.
+fn live_or_say(run: &Run, number: u64, next: &AtomicU64) -> Day {
+    let day = panic::catch_unwind(AssertUnwindSafe(|| live(settings(run, number))));
+    day.unwrap_or_else(|panicked| {
+        stop(next);
+        let said = format!("PANICKED on day {number}\nagain: {}\n", run.again(number));
+        drop(std::io::stderr().write_all(said.as_bytes()));
+        panic::resume_unwind(panicked)
+    })
+}
+
+/// No further day is taken up.
+fn stop(next: &AtomicU64) {
+    next.store(u64::MAX / 2, Ordering::Relaxed);
 }
 
 fn take(next: &AtomicU64, numbers: &[u64]) -> Option<u64> {
@@ -137,4 +183,19 @@ fn sum(lived: Vec<Day>) -> Report {
         sum.trace.extend(day.trace);
     }
     report
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fewer_attempts_than_were_asked_for_are_no_success() {
+        let run = Run { seed: 1, attempts: ATTEMPTS_A_DAY + 10, day: None, broken: None, trace: None };
+        let report = |attempts| Report { sum: Day { attempts, ..Day::default() }, days: 2 };
+        assert!(report(ATTEMPTS_A_DAY + 10).holds(&run));
+        assert!(!report(ATTEMPTS_A_DAY + 9).holds(&run));
+        let last = Run { day: Some(1), ..run };
+        assert!(report(10).holds(&last) && !report(9).holds(&last));
+    }
 }

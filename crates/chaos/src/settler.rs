@@ -6,13 +6,14 @@ use std::time::Duration;
 use calls::ids::AttemptId;
 use calls::outcome::{Outcome as Says, OutcomeKind};
 use calls::routing::Claim;
-use calls::settle::{Cause, Effect, Follow, Input, Settled, Settling};
+use calls::settle::{Cause, Effect, Folder, Follow, Input, Settled, Settling};
 
 use crate::ask::{Ask, Wish as _};
 use crate::broken::Rule;
 use crate::clock::{MINUTE, Ms};
 use crate::event::Event;
 use crate::letters::Letter;
+use crate::places::For;
 use crate::queue::{Message, QueueName, Sending};
 use crate::store::{DialClaim, Document, Outcome, Put};
 use crate::weather::Service;
@@ -28,32 +29,11 @@ pub struct SettlerProcess {
     settling: Settling,
     /// The event's place in the watcher's queue; none for the sweep.
     event: Option<u64>,
+    /// The folder as the sweep saw it, for the first look.
+    seen: Option<Folder>,
 }
 
 impl World {
-    /// The sweep looks at everything that is open.
-    pub(crate) fn sweep_what_is_open(&mut self) {
-        let open: Vec<AttemptId> = self.store.open.keys().cloned().collect();
-        for id in open {
-            self.settle(id, Cause::Swept, None);
-        }
-    }
-
-    /// Rooms whose metadata names an attempt that has an outcome.
-    pub(crate) fn sweep_rooms(&mut self) {
-        if self.weather.is_away(Service::Livekit, self.clock.now()) {
-            return;
-        }
-        let has_outcome =
-            |id: &AttemptId| self.store.attempt(id).is_some_and(|folder| folder.outcome.is_some());
-        let rooms = self.livekit.rooms.iter();
-        let settled = rooms.filter(|(_, room)| room.attempt.as_ref().is_some_and(has_outcome));
-        let names: Vec<String> = settled.map(|(name, _)| name.clone()).collect();
-        for name in names {
-            self.delete_room(&name);
-        }
-    }
-
     /// The watcher hears that a task stopped.
     pub(crate) fn hear_of_a_task(&mut self, place: u64, message: &Message) {
         let started_by = message.attempt.as_deref().and_then(|id| id.parse().ok());
@@ -61,10 +41,11 @@ impl World {
             return self.acknowledge(QueueName::Watcher, place);
         };
         let detail = String::from_utf8_lossy(&message.body).into_owned();
-        self.settle(id, Cause::Stopped { task, detail }, Some(place));
+        self.settle(id, Cause::Stopped { task, detail }, Some(place), None);
     }
 
-    fn settle(&mut self, id: AttemptId, cause: Cause, event: Option<u64>) {
+    /// A settler takes an attempt up. The sweep has looked at its folder already.
+    pub(crate) fn settle(&mut self, id: AttemptId, cause: Cause, event: Option<u64>, seen: Option<Folder>) {
         let pid = self.new_pid();
         if cause != Cause::Swept {
             self.note(&id, || format!("settler {pid}: {cause:?}"));
@@ -72,12 +53,16 @@ impl World {
         let settling = Settling::new(id, cause, self.settling, self.clock.wall());
         let timeout = self.lambda_timeout();
         self.clock.after(timeout, Event::Dies(pid));
-        self.go_on(pid, SettlerProcess { settling, event });
+        self.go_on(pid, SettlerProcess { settling, event, seen });
     }
 
     fn go_on(&mut self, pid: Pid, mut process: SettlerProcess) {
         let id = process.settling.attempt().clone();
         while let Some(effect) = process.settling.poll_effect() {
+            if let (Effect::LoadFolder(_), Some(seen)) = (&effect, process.seen.take()) {
+                process.settling.handle(Input::Folder(Ok(seen)));
+                continue;
+            }
             match effect {
                 Effect::Record(fact) => self.note(&id, || format!("settler {pid}: {fact:?}")),
                 Effect::Finish(settled) => return self.settled(pid, &id, process.event, &settled),
@@ -137,7 +122,7 @@ impl World {
             Effect::SendDeadLetter { attempt, refusal } => {
                 Some(Input::Done(self.bury_call(attempt, refusal.code)))
             }
-            Effect::DeleteOpen(id) => self.close_attempt(id).map(Input::Done),
+            Effect::DeleteOpen(id) => return self.closes(For::Settler(pid), id),
             Effect::DeleteForsaken(id) => {
                 self.store.open.remove(id);
                 Some(Input::Done(Ok(())))

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 
 use crate::clock::{Ms, SECOND};
 use crate::event::Event;
+use crate::places::PlaceFile;
 use crate::weather::Service;
 use crate::world::{Pid, World};
 
@@ -137,7 +138,7 @@ pub struct Store {
     /// `open/`, since when.
     pub open: BTreeMap<AttemptId, Ms>,
     /// `pace/<CC>/`, since when.
-    pub places: BTreeMap<(String, AttemptId), Ms>,
+    pub places: BTreeMap<PlaceFile, Ms>,
     /// How many attempts were claimed.
     pub attempts: u64,
 }
@@ -190,6 +191,11 @@ impl AttemptFolder {
     /// The dial claim of this attempt.
     pub fn dial(&self) -> Option<&DialClaim> {
         self.dial.as_ref().map(|held| &*held.is)
+    }
+
+    /// The task that was launched for it.
+    pub fn launched(&self) -> Option<&str> {
+        self.launched.as_ref().map(|held| held.is.as_str())
     }
 
     /// Its outcome.
@@ -291,7 +297,7 @@ impl World {
 
     /// What is written counts, whoever hears of it.
     pub fn write(&mut self, id: &AttemptId, document: &Document, owner: Owner) -> bool {
-        self.watch_put(id, document, owner);
+        self.watch_put(id, document);
         let ours = self.store.put(id, document, owner, self.clock.now());
         if self.trace.wants(&id.key) {
             let kept = if ours { "kept" } else { "refused, there is another" };

@@ -9,7 +9,7 @@ use calls::outcome::OutcomeKind;
 use calls::settle::Follow;
 use calls::trigger::RefusalCode;
 
-use crate::store::{AttemptFolder, Document, Outcome, Owner};
+use crate::store::{AttemptFolder, Document, Outcome};
 use crate::world::World;
 
 /// What a settler does that is seen outside.
@@ -123,7 +123,7 @@ impl Witness {
 
 impl World {
     /// A document is put. What is there already stays, so only the first one counts.
-    pub(crate) fn watch_put(&mut self, id: &AttemptId, document: &Document, _owner: Owner) {
+    pub(crate) fn watch_put(&mut self, id: &AttemptId, document: &Document) {
         let folder = self.store.attempt(id);
         match document {
             Document::Job(job) if folder.is_none_or(|folder| folder.job.is_none()) => {
@@ -131,6 +131,7 @@ impl World {
                 if job.plan.profile.calls_per_second.is_some() && !self.witness.turns.contains(id) {
                     self.violated(id, "it begins without a turn in its country's pace");
                 }
+                self.watch_under_way(id, job);
                 if self.witness.hung_up.get(&id.key).is_some_and(|from| id.number > *from) {
                     self.violated(id, "it is claimed after a person was told that nobody rings");
                 }

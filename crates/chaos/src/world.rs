@@ -1,6 +1,6 @@
 //! The world of one day: every service, every process, and the loop that makes things happen in their order.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use calls::ids::AttemptId;
 use calls::routing::Policy;
@@ -17,10 +17,12 @@ use crate::hangup::Hangup;
 use crate::letters::Letters;
 use crate::livekit::Livekit;
 use crate::paces::Paces;
+use crate::places::Asking;
 use crate::queue::{Queue, QueueName};
 use crate::router::RouterProcess;
 use crate::settler::SettlerProcess;
 use crate::store::Store;
+use crate::sweep::Sweep;
 use crate::task::TaskProcess;
 use crate::trace::Trace;
 use crate::upstream::Upstream;
@@ -66,6 +68,8 @@ pub struct World {
     pub(crate) letters: Letters,
     pub(crate) countries: Countries,
     pub(crate) paces: Paces,
+    /// By instance of the router and country.
+    pub(crate) asking: BTreeMap<(u8, String), Asking>,
     pub(crate) upstream: Upstream,
     pub(crate) ecs: Ecs,
     pub(crate) livekit: Livekit,
@@ -73,6 +77,7 @@ pub struct World {
     pub(crate) routers: HashMap<Pid, RouterProcess>,
     pub(crate) tasks: HashMap<Pid, TaskProcess>,
     pub(crate) settlers: HashMap<Pid, SettlerProcess>,
+    pub(crate) sweeps: HashMap<Pid, Sweep>,
     pub(crate) hangups: HashMap<Pid, Hangup>,
     pub(crate) settling: settle::Policy,
     pub(crate) policy: Policy,
@@ -103,6 +108,7 @@ impl World {
             watcher: Queue::default(),
             letters: Letters::default(),
             paces: Paces::default(),
+            asking: BTreeMap::new(),
             upstream: Upstream::default(),
             ecs: Ecs::default(),
             livekit: Livekit::default(),
@@ -110,6 +116,7 @@ impl World {
             routers: HashMap::new(),
             tasks: HashMap::new(),
             settlers: HashMap::new(),
+            sweeps: HashMap::new(),
             hangups: HashMap::new(),
             settling: settle::Policy::default(),
             policy: Policy { max_age, max_receives, claim_within },
@@ -147,16 +154,17 @@ impl World {
             Event::HangupGoesOn(pid) => self.hangup_goes_on(pid),
             Event::Weather => self.weather_changes(),
             Event::Sweep => self.sweep(),
+            Event::SweepGoesOn(pid) => self.sweep_goes_on(pid),
             Event::Deliver { queue, place, version } => self.deliver(queue, place, version),
             Event::LandsLate { id, document, owner } => drop(self.write(&id, &document, owner)),
             Event::Dies(pid) => self.dies(pid, "killed"),
             Event::Drains(pid) => self.drains(pid),
             Event::RouterAsks { pid, ask } => self.router_asks(pid, *ask),
             Event::RouterHears { pid, input } => self.router_hears(pid, *input),
-            Event::TurnComes { pid, id, limits } => self.turn_comes(pid, &id, &limits),
-            Event::CountsPlaces { pid, id, country, at_once, ours } => {
-                self.counts_places(pid, &id, &country, at_once, ours);
-            }
+            Event::TurnComes { pid, instance, id, limits } => self.turn_comes(pid, instance, &id, &limits),
+            Event::AtPlaces(errand) => self.at_places(*errand),
+            Event::PlaceLandsLate(place) => self.place_lands(place),
+            gone @ (Event::PlaceGoesLate(_) | Event::MarkGoesLate(_)) => self.is_gone(gone),
             Event::SettlerAsks { pid, ask } => self.settler_asks(pid, *ask),
             Event::SettlerHears { pid, input } => self.settler_hears(pid, *input),
             Event::TaskStarts(task) => self.task_starts(task),
@@ -186,9 +194,7 @@ impl World {
     }
 
     fn sweep(&mut self) {
-        self.sweep_what_is_open();
-        self.sweep_rooms();
-        self.sweep_places();
+        self.sweep_begins();
         if !self.is_over() {
             self.clock.after(SWEEP_EVERY, Event::Sweep);
         }
@@ -243,17 +249,20 @@ impl World {
     }
 
     /// A process is gone in the midst of what it did.
-    fn dies(&mut self, pid: Pid, why: &'static str) {
+    pub(crate) fn dies(&mut self, pid: Pid, why: &'static str) {
         if let Some(router) = self.routers.remove(&pid) {
             self.note(&router.attempt(), || format!("router {pid} dies"));
+            self.asks_no_more(pid);
         } else if self.tasks.contains_key(&pid) {
             self.task_ends(pid, why);
         } else {
             self.settlers.remove(&pid);
+            self.sweeps.remove(&pid);
+            self.hangups.remove(&pid);
         }
     }
 
-    /// How a queue is called in this world.
+    /// A function is killed when it has run for so long.
     pub(crate) fn lambda_timeout(&mut self) -> Ms {
         self.dice.between(60 * SECOND, 90 * SECOND)
     }

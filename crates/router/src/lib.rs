@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use calls::fact::Fact;
-use calls::routing::{Policy, Verdict};
+use calls::routing::{Policy, Verdict, try_again_after};
 use cloud::call_folder::CallFolders;
 use cloud::profiles::ProfileSource;
 use cloud::queue::{Queue, Received};
@@ -26,11 +26,6 @@ use way::Way;
 
 /// How long what comes after the verdict may take: facts, upstream's event, putting a message off.
 const ASIDE_WITHIN: Duration = Duration::from_secs(3);
-
-/// After its first delivery a message that could not be carried through comes again after this.
-const SOONEST_AGAIN: Duration = Duration::from_secs(5);
-/// However often it was tried.
-const LATEST_AGAIN: Duration = Duration::from_secs(15 * 60);
 
 /// Everything that a message's way needs, but for what starts an attempt.
 #[derive(Debug)]
@@ -113,24 +108,4 @@ impl Router {
 async fn at_most<T>(doing: impl Future<Output = Result<T, String>>) -> Result<T, String> {
     let too_long = || Err(format!("not done within {} s", ASIDE_WITHIN.as_secs()));
     timeout(ASIDE_WITHIN, doing).await.unwrap_or_else(|_| too_long())
-}
-
-/// 5, 10, 20 … seconds, 15 minutes at most: twenty deliveries last over three hours.
-pub fn try_again_after(receive_count: u32) -> Duration {
-    let doubled = 1u32.checked_shl(receive_count.saturating_sub(1)).unwrap_or(u32::MAX);
-    SOONEST_AGAIN.saturating_mul(doubled).min(LATEST_AGAIN)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_message_comes_again_ever_more_seldom_and_outlasts_hours_of_trouble() {
-        let seconds: Vec<u64> = (1..=20).map(|nth| try_again_after(nth).as_secs()).collect();
-        assert_eq!(seconds[..9], [5, 10, 20, 40, 80, 160, 320, 640, 900]);
-        assert!(seconds[8..].iter().all(|wait| *wait == 900));
-        assert!(seconds.iter().sum::<u64>() > 3 * 60 * 60);
-        assert_eq!(try_again_after(u32::MAX).as_secs(), 900);
-    }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use calls::ids::AttemptId;
 use calls::profile::CountryProfile;
-use calls::settle::{Cause, Settled};
+use calls::settle::{Cause, Settled, task_of};
 use cloud::call_folder::{AttemptStanding, Standing};
 use futures_util::StreamExt as _;
 use futures_util::stream;
@@ -146,7 +146,8 @@ impl Settler {
             }
             let stopped = self.stopped(&seen, swept).await;
             let settling = seen.into_iter().map(|(attempt, seconds, standing)| {
-                let cause = cause(standing.attempt(attempt.number), &stopped);
+                let task = standing.attempt(attempt.number).and_then(awaited);
+                let cause = Cause::found(task, &stopped);
                 async move {
                     let settling = self.settle_as_seen(&attempt, cause, standing);
                     let too_late = |_| Settled::Retry("the sweep's time was over".to_owned());
@@ -167,7 +168,7 @@ impl Settler {
         let Some(tasks) = &self.tasks else { return BTreeMap::new() };
         let named: BTreeSet<&str> = seen
             .iter()
-            .filter_map(|(attempt, _, standing)| task_of(standing.attempt(attempt.number)?))
+            .filter_map(|(attempt, _, standing)| awaited(standing.attempt(attempt.number)?))
             .collect();
         if named.is_empty() {
             return BTreeMap::new();
@@ -279,19 +280,8 @@ fn open_for(since: Timestamp) -> u64 {
     u64::try_from(Timestamp::now().duration_since(since).as_secs()).unwrap_or(0)
 }
 
-/// Who would have to say how the attempt ended: who holds its dial claim, else who was launched for it.
-fn task_of(seen: &AttemptStanding) -> Option<&str> {
-    if seen.outcome.is_some() {
-        return None;
-    }
-    match &seen.dial {
-        Some(dial) if dial.decision.is_some() => None,
-        Some(dial) => Some(&dial.task),
-        None => seen.launched.as_ref().map(|launched| launched.task.as_str()),
-    }
-}
-
-fn cause(seen: Option<&AttemptStanding>, stopped: &BTreeMap<String, String>) -> Cause {
-    let found = seen.and_then(task_of).and_then(|task| stopped.get_key_value(task));
-    found.map_or(Cause::Swept, |(task, detail)| Cause::Stopped { task: task.clone(), detail: detail.clone() })
+/// Who would have to say how the attempt ended.
+fn awaited(seen: &AttemptStanding) -> Option<&str> {
+    let dial = seen.dial.as_ref().map(|dial| (dial.task.as_str(), dial.decision.is_some()));
+    task_of(seen.outcome.is_some(), dial, seen.launched.as_ref().map(|launched| launched.task.as_str()))
 }

@@ -71,3 +71,18 @@ impl Folder {
         number.saturating_sub(u32::try_from(deferred).unwrap_or(u32::MAX)).max(1)
     }
 }
+
+/// Who would have to say how an attempt ended: who holds its dial claim, else who was launched for it. `dial`: who holds
+/// it, and whether a decision stands in it; what has ended or is decided waits for nobody's word.
+pub fn task_of<'a>(
+    has_outcome: bool,
+    dial: Option<(&'a str, bool)>,
+    launched: Option<&'a str>,
+) -> Option<&'a str> {
+    match dial {
+        _ if has_outcome => None,
+        Some((_, true)) => None,
+        Some((task, false)) => Some(task),
+        None => launched,
+    }
+}

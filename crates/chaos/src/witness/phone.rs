@@ -7,7 +7,7 @@ use calls::outcome::OutcomeKind;
 use super::may_follow;
 use crate::clock::{MINUTE, Ms};
 use crate::livekit::{Dialed, LEEWAY, LegNumber};
-use crate::store::AttemptFolder;
+use crate::store::{AttemptFolder, Job};
 use crate::world::{Pid, World};
 
 /// From the look at the call hours to the INVITE: the claim's own tries, `inviteBy`, leeway.
@@ -66,6 +66,22 @@ impl World {
         if u32::try_from(live).is_ok_and(|live| live > most) {
             let (id, country) = (&dialed.attempt, &dialed.country);
             self.violated(id, format!("{live} calls to {country} at once, {most} are allowed"));
+        }
+    }
+
+    /// Nor are more under way, from their claim until it is written what follows.
+    pub(crate) fn watch_under_way(&mut self, id: &AttemptId, job: &Job) {
+        let profile = &job.plan.profile;
+        let Some(most) = profile.max_concurrent_calls else { return };
+        let is_under_way = |id: &AttemptId| {
+            let folder = self.store.attempt(id).filter(|folder| folder.next.is_none());
+            let job = folder.and_then(|folder| folder.job.as_ref());
+            job.is_some_and(|job| job.is.plan.profile.country == profile.country)
+        };
+        let under_way = self.store.open.keys().filter(|id| is_under_way(id)).count() + 1;
+        if u32::try_from(under_way).is_ok_and(|under_way| under_way > most) {
+            let country = &profile.country;
+            self.violated(id, format!("{under_way} calls to {country} are under way, {most} are allowed"));
         }
     }
 
