@@ -112,7 +112,7 @@ impl Function {
             Ok(Settled::Retry(_)) => {
                 let receives = message.attributes.get("ApproximateReceiveCount");
                 let receives = receives.and_then(|count| count.parse().ok()).unwrap_or(1);
-                self.put_off(message, router::try_again_after(receives)).await;
+                self.put_off(message, calls::routing::try_again_after(receives)).await;
                 false
             }
             Err(_) => {
