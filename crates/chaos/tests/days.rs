@@ -120,6 +120,8 @@ fn a_hang_up_that_does_not_take_the_claim_is_caught() {
     is_caught(
         Rule::HangUpWithoutClaim,
         &[
+            "it is claimed after a person was told that nobody rings",
+            "an INVITE after a person was told that nobody rings",
             "an outcome without a dial claim",
             "an outcome by who does not hold the dial claim",
             "settled by somebody else while its task lives",
