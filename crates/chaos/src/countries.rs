@@ -28,7 +28,7 @@ pub const COUNTRIES: [Country; 5] = [
         prefix: "+5255",
         digits: 8,
         dial: r#""ringSeconds":25,"maxCallSeconds":600"#,
-        rest: r#","maxConcurrentCalls":14,"callsPerSecond":2"#,
+        rest: r#","maxConcurrentCalls":3,"callsPerSecond":2"#,
     },
     Country {
         code: "AR",

@@ -9,12 +9,15 @@ use calls::ids::AttemptId;
 use calls::routing::{Input, Place};
 use calls::settle;
 
-use crate::clock::{Ms, SECOND};
+use crate::clock::{MINUTE, Ms, SECOND};
 use crate::event::Event;
 use crate::paces::Limits;
 use crate::store::{PAUSE, TRY_FOR};
 use crate::weather::Service;
 use crate::world::{Pid, World};
+
+/// No delivery lives for so long between its place and its job.
+const LONGEST_DELIVERY: Ms = 15 * MINUTE;
 
 /// `pace/<CC>/<key>-a<n>-<nonce>`, in the order of their paths.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -54,7 +57,7 @@ pub struct Errand {
 enum Request {
     Put { mine: PlaceFile, at_once: usize },
     Count { mine: PlaceFile, at_once: usize },
-    TakeBack(PlaceFile),
+    TakeBack(VecDeque<PlaceFile>),
     ReadNext,
     ReadJob,
     List,
@@ -237,8 +240,14 @@ impl World {
                 let then = self.counts(mine, *at_once);
                 reads(then, silent(), self.store_reads())
             }
-            Request::TakeBack(mine) if self.deletes(Event::PlaceGoesLate(mine.clone())) => Then::Done,
-            Request::TakeBack(_) => silent(),
+            Request::TakeBack(places) => {
+                let mut left = places.clone();
+                match left.pop_front() {
+                    Some(place) if !self.deletes(Event::PlaceGoesLate(place.clone())) => silent(),
+                    _ if left.is_empty() => Then::Done,
+                    _ => Then::Goes(Request::TakeBack(left)),
+                }
+            }
             Request::ReadNext => {
                 let is_settled = self.store.attempt(&errand.id).is_some_and(|attempt| attempt.next.is_some());
                 let unsettled = Then::Failed("there is no next.json".to_owned());
@@ -290,22 +299,16 @@ impl World {
     }
 
     fn counts(&self, mine: &PlaceFile, at_once: usize) -> Then {
-        let of_country = self.store.places.iter().filter(|(place, _)| place.country == mine.country);
-        let mut places: Vec<(Ms, &PlaceFile)> = of_country.map(|(place, since)| (*since, place)).collect();
-        places.sort();
-        let holders: BTreeSet<&AttemptId> = places.iter().map(|(_, place)| &place.id).collect();
+        let of_country = || self.store.places.iter().filter(|(place, _)| place.country == mine.country);
+        let holders: BTreeSet<&AttemptId> = of_country().map(|(place, _)| &place.id).collect();
         if holders.len() <= at_once {
             return Then::Placed(Place::Taken);
         }
-        // An earlier delivery may have left one. Of several of these, the oldest go first.
-        let mut first: Vec<&AttemptId> = Vec::new();
-        for (_, place) in places.iter().filter(|(_, place)| *place != mine) {
-            if !first.contains(&&place.id) {
-                first.push(&place.id);
-            }
-        }
-        let has_one = first.iter().take(at_once).any(|holder| **holder == mine.id);
-        if has_one { Then::Placed(Place::Taken) } else { Then::Goes(Request::TakeBack(mine.clone())) }
+        // And what its deliveries left long ago that have come to nothing.
+        let now = self.store.places.get(mine).copied().unwrap_or_default();
+        let is_dead = |place: &PlaceFile, since: Ms| place.id == mine.id && since + LONGEST_DELIVERY < now;
+        let dead = of_country().filter(|(place, since)| is_dead(place, **since)).map(|(place, _)| place);
+        Then::Goes(Request::TakeBack([mine].into_iter().chain(dead).cloned().collect()))
     }
 
     fn places_of(&self, errand: &Errand) -> VecDeque<PlaceFile> {

@@ -14,9 +14,12 @@ use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt as _};
 use super::documents::{PlaceTaken, V};
 use super::{CallFolders, StoreError, draw_nonce, paths, retry};
 
+/// No delivery lives for so long between its place and its job, which makes the attempt a call under way.
+const LONGEST_DELIVERY_SECONDS: i64 = 15 * 60;
+
 impl CallFolders {
     /// Takes a place for this attempt among the calls of a country, of which there may be `at_once`; `false`: all
-    /// places are taken. An attempt that has one keeps it.
+    /// places are taken.
     pub async fn take_place(
         &self,
         attempt: &AttemptId,
@@ -27,26 +30,16 @@ impl CallFolders {
         let nonce = draw_nonce();
         let path = paths::place(country, attempt, &nonce);
         drop(self.claim_owned(&path, &nonce, &PlaceTaken { v: V, at: Timestamp::now() }).await?);
-        let mut places = self.listed(&paths::pace_of(country)).await?;
-        places.sort();
-        let at_once = usize::try_from(at_once).unwrap_or(usize::MAX);
+        let places = self.listed(&paths::pace_of(country)).await?;
         let holders: BTreeSet<AttemptId> = places.iter().filter_map(|(_, place)| holder(place)).collect();
-        if holders.len() <= at_once {
+        if holders.len() <= usize::try_from(at_once).unwrap_or(usize::MAX) {
             return Ok(true);
         }
-        // A delivery that came to nothing may have left one. Of several of these, the oldest go first.
-        let mut first = Vec::new();
-        for holder in places.iter().filter(|(_, place)| *place != path).filter_map(|(_, place)| holder(place))
-        {
-            if !first.contains(&holder) {
-                first.push(holder);
-            }
+        self.delete(&path).await?;
+        for place in died_with(attempt, &path, &places) {
+            self.delete(place).await?;
         }
-        let has_one = first.iter().take(at_once).any(|holder| holder == attempt);
-        if !has_one {
-            self.delete(&path).await?;
-        }
-        Ok(has_one)
+        Ok(false)
     }
 
     /// Gives the attempt's place back; that it has none is fine.
@@ -79,6 +72,14 @@ impl CallFolders {
             Err(error) => Err(retry::unavailable(path, &error)),
         }
     }
+}
+
+/// What deliveries of this attempt left that have come to nothing: they would wait for each other for ever.
+fn died_with<'a>(attempt: &AttemptId, mine: &Path, places: &'a [(Timestamp, Path)]) -> Vec<&'a Path> {
+    let Some((now, _)) = places.iter().find(|(_, place)| place == mine) else { return Vec::new() };
+    let is_old = |since: &Timestamp| now.duration_since(*since).as_secs() > LONGEST_DELIVERY_SECONDS;
+    let own = places.iter().filter(|(_, place)| holder(place).as_ref() == Some(attempt));
+    own.filter(|(since, place)| place != mine && is_old(since)).map(|(_, place)| place).collect()
 }
 
 /// Whose place it is.
@@ -116,16 +117,19 @@ mod tests {
         assert!(take("3").await && !take("2").await);
     }
 
-    #[tokio::test]
-    async fn deliveries_that_died_with_a_place_do_not_wait_for_each_other_for_ever() {
-        let folder = tempfile::tempdir().unwrap();
-        let folders = CallFolders::in_directory(folder.path()).unwrap();
-        for id in ["1", "2"] {
-            // As if each had been alone.
-            assert!(folders.take_place(&attempt(id), "BR", 2).await.unwrap());
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        }
-        assert!(!folders.take_place(&attempt("2"), "BR", 1).await.unwrap());
-        assert!(folders.take_place(&attempt("1"), "BR", 1).await.unwrap());
+    #[test]
+    fn what_a_delivery_left_that_died_goes_when_the_message_comes_again_much_later() {
+        let (mine, nonces) = (attempt("1"), [draw_nonce(), draw_nonce(), draw_nonce(), draw_nonce()]);
+        let [dead, alive, new, others] = &nonces;
+        let at = |seconds: i64| Timestamp::from_second(1_795_000_000 + seconds).unwrap();
+        let path = |attempt: &AttemptId, nonce| paths::place("BR", attempt, nonce);
+        let places = [
+            (at(0), path(&mine, dead)),
+            (at(60), path(&mine, alive)),
+            (at(901), path(&mine, new)),
+            (at(0), path(&attempt("2"), others)),
+        ];
+        assert_eq!(died_with(&mine, &places[2].1, &places), [&places[0].1]);
+        assert!(died_with(&mine, &places[0].1, &places).is_empty());
     }
 }
