@@ -46,6 +46,24 @@ pub fn cpu_seconds(pid: u32) -> Result<(f64, f64)> {
     Ok((all, first))
 }
 
+/// `pid`, and every process that descends from it.
+///
+/// # Errors
+/// When there is no such process, or the kernel does not list children (`CONFIG_PROC_CHILDREN`).
+pub fn tree(pid: u32) -> Result<Vec<u32>> {
+    let mut processes = vec![pid];
+    let mut at = 0;
+    while let Some(process) = processes.get(at).copied() {
+        at += 1;
+        for task in fs::read_dir(format!("/proc/{process}/task"))? {
+            // Threads and children may end meanwhile; the first process may not.
+            let Ok(children) = fs::read_to_string(task?.path().join("children")) else { continue };
+            processes.extend(children.split_whitespace().filter_map(|child| child.parse::<u32>().ok()));
+        }
+    }
+    Ok(processes)
+}
+
 /// How many threads `pid` has.
 ///
 /// # Errors

@@ -272,6 +272,12 @@ pub struct Call {
     /// Gaps in them.
     #[serde(default)]
     pub packets_lost: i64,
+    /// How often there was nothing to hear although something had been heard before: holes.
+    #[serde(default)]
+    pub hearing_starved: u32,
+    /// Frames of 20 ms that came too early to be heard.
+    #[serde(default)]
+    pub hearing_discarded: u32,
 }
 
 impl Call {

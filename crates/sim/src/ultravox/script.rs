@@ -99,6 +99,11 @@ pub enum Line {
         /// Its length.
         ms: u32,
     },
+    /// All recordings of the agent's, one after the other and over again.
+    Monologue {
+        /// For how long.
+        ms: u32,
+    },
 }
 
 /// One way, or several equal ones, of answering POST /api/calls.
@@ -169,6 +174,7 @@ impl Script {
                 Line::Speech(name) => {
                     speech::text(name).with_context(|| format!("there is no recording {name:?}"))?;
                 }
+                Line::Monologue { .. } => {}
                 Line::Tone { hz, .. } => ensure!((20.0..4000.0).contains(hz), "a tone of {hz} Hz"),
             }
         }

@@ -57,6 +57,18 @@ pub fn pcm(name: &str, rate: SampleRate) -> anyhow::Result<Vec<i16>> {
     Ok(sound)
 }
 
+/// All that the agent says, one recording after the other and over again, for `ms`.
+///
+/// # Errors
+/// When a recording is damaged.
+pub fn monologue(rate: SampleRate, ms: u32) -> anyhow::Result<Vec<i16>> {
+    let mut once = Vec::new();
+    for name in NAMES.into_iter().filter(|name| name.starts_with("agent-")) {
+        once.extend(pcm(name, rate)?);
+    }
+    Ok(once.into_iter().cycle().take(rate.samples_in_ms(ms)).collect())
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -80,6 +92,9 @@ mod tests {
             assert!(seconds[0] > 0.3 && seconds[0] < 25.0, "{name}: {seconds:?}");
             assert!(seconds.iter().all(|s| (s - seconds[0]).abs() < 0.001), "{name}: {seconds:?}");
         }
+        let long = monologue(SampleRate::Hz8000, 60_000).unwrap();
+        let second = |at: usize| levels::rms_dbfs(&long[at * 8000..][..8000]);
+        assert!(long.len() == 480_000 && (0..60).all(|at| second(at) > -45.0));
         assert_eq!(text("nobody"), None);
         assert!(pcm("nobody", SampleRate::Hz8000).is_err());
     }
