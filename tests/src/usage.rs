@@ -55,8 +55,13 @@ pub fn tree(pid: u32) -> Result<Vec<u32>> {
     let mut at = 0;
     while let Some(process) = processes.get(at).copied() {
         at += 1;
-        for task in fs::read_dir(format!("/proc/{process}/task"))? {
-            // Threads and children may end meanwhile; the first process may not.
+        let tasks = match fs::read_dir(format!("/proc/{process}/task")) {
+            Ok(tasks) => tasks,
+            Err(error) if process == pid => return Err(error.into()),
+            // Threads and children may end meanwhile.
+            Err(_) => continue,
+        };
+        for task in tasks {
             let Ok(children) = fs::read_to_string(task?.path().join("children")) else { continue };
             processes.extend(children.split_whitespace().filter_map(|child| child.parse::<u32>().ok()));
         }

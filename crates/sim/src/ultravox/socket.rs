@@ -244,7 +244,9 @@ impl Session {
         let rate = self.start.rates.output;
         let (pcm, text) = match line {
             Line::Speech(name) => (speech::pcm(name, rate).unwrap_or_default(), speech::text(name)),
-            Line::Monologue { ms } => (speech::monologue(rate, *ms).unwrap_or_default(), Some("(a monologue)")),
+            Line::Monologue { ms } => {
+                (speech::monologue(rate, *ms).unwrap_or_default(), Some("(a monologue)"))
+            }
             Line::Tone { hz, ms } => {
                 (audio::levels::tone(rate, *hz, -12.0, rate.samples_in_ms(*ms)), Some("(a tone)"))
             }

@@ -1,0 +1,137 @@
+//! A call that is carried by either bridge.
+
+use anyhow::{Context as _, Result, ensure};
+use calls::fact::Fact;
+use jiff::Timestamp;
+use sim::stack::Call;
+use sim::ultravox::CallSnapshot;
+use sim::{stack, ultravox};
+use tests::{EndedCall, LiveCall, Scene};
+
+use crate::python::PythonCall;
+use crate::{Bridge, Settings};
+
+/// A call that runs.
+pub enum Running {
+    /// By `bridge-task`, which was started then.
+    Ours(LiveCall, f64),
+    /// By the Python bridge.
+    Python(PythonCall),
+}
+
+/// What the times of a call are made from; all in Unix milliseconds.
+pub struct Seen {
+    /// When the bridge was in the room.
+    pub joined_ms: f64,
+    /// When the agent's call existed.
+    pub agent_created_ms: f64,
+    /// What the phone saw.
+    pub leg: Call,
+}
+
+impl Running {
+    /// Starts the bridge's process on a call to `person`.
+    pub async fn start(
+        scene: &Scene,
+        settings: &Settings,
+        bridge: Bridge,
+        person: stack::Script,
+        agent: ultravox::Script,
+    ) -> Result<Self> {
+        if bridge == Bridge::Python {
+            return Ok(Self::Python(PythonCall::start(scene, settings, person, agent).await?));
+        }
+        let arranged = scene.arrange().person(person).agent(agent);
+        // The other bridge records nothing.
+        let arranged = arranged.profile("/agent/firstSpeaker", "agent").profile("/record", false);
+        let mut call = arranged.plan().await?;
+        let started = now_ms();
+        call.start_task()?;
+        Ok(Self::Ours(call, started))
+    }
+
+    /// When its process was started, in Unix milliseconds.
+    pub fn started_ms(&self) -> f64 {
+        match self {
+            Self::Ours(_, started) => *started,
+            Self::Python(call) => call.started_ms(),
+        }
+    }
+
+    /// Its process.
+    pub fn pid(&mut self) -> Result<u32> {
+        match self {
+            Self::Ours(call, _) => Ok(call.task(0)?.id()),
+            Self::Python(call) => Ok(call.pid()),
+        }
+    }
+
+    /// Waits until the phone's call is as `wanted`.
+    pub async fn phone(&self, what: &str, wanted: impl Fn(&Call) -> bool) -> Result<Call> {
+        match self {
+            Self::Ours(call, _) => call.phone(what, wanted).await,
+            Self::Python(call) => call.phone(what, wanted).await,
+        }
+    }
+
+    /// Waits until the agent hears the callee.
+    pub async fn is_talking(&self) -> Result<()> {
+        match self {
+            Self::Ours(call, _) => call.is_talking().await,
+            Self::Python(call) => call.is_talking().await,
+        }
+    }
+
+    /// How much sound has reached the agent, in seconds.
+    pub fn agent_has_heard_s(&self) -> Result<f64> {
+        let vendor = match self {
+            Self::Ours(call, _) => call.vendor(),
+            Self::Python(call) => call.vendor(),
+        };
+        seconds_heard(vendor.calls().first().context("no agent was created")?)
+    }
+
+    /// The person hangs up.
+    pub async fn callee_hangs_up(&self) -> Result<()> {
+        match self {
+            Self::Ours(call, _) => call.callee_hangs_up().await,
+            Self::Python(call) => call.callee_hangs_up().await,
+        }
+    }
+
+    /// Waits for the end of the process, and that nothing is left behind.
+    pub async fn ends(self) -> Result<Seen> {
+        match self {
+            Self::Ours(call, _) => seen(&call.ends().await?),
+            Self::Python(call) => call.ends().await,
+        }
+    }
+}
+
+fn seen(ended: &EndedCall) -> Result<Seen> {
+    let at = |wanted: fn(&Fact) -> bool| {
+        let fact = ended.kept.facts.iter().find(|recorded| wanted(&recorded.fact));
+        fact.map(|recorded| ms(recorded.at)).context("a fact is missing")
+    };
+    Ok(Seen {
+        joined_ms: at(|fact| matches!(fact, Fact::RoomJoined { .. }))?,
+        agent_created_ms: at(|fact| matches!(fact, Fact::AgentCreated { .. }))?,
+        leg: ended.leg()?.clone(),
+    })
+}
+
+fn seconds_heard(agent: &CallSnapshot) -> Result<f64> {
+    let rate = agent.request["medium"]["serverWebSocket"]["inputSampleRate"].as_u64();
+    let rate = rate.context("the agent's call has no rate")?;
+    ensure!(rate > 0, "a rate of nothing");
+    Ok(agent.bytes_received as f64 / (rate * 2) as f64)
+}
+
+/// The wall clock, in Unix milliseconds.
+pub fn now_ms() -> f64 {
+    ms(Timestamp::now())
+}
+
+fn ms(at: Timestamp) -> f64 {
+    at.as_microsecond() as f64 / 1000.0
+}
