@@ -35,9 +35,10 @@ build-RouterFunction:
 build-WatcherFunction:
 	@exec scripts/function watcher '$(ARTIFACTS_DIR)'
 
-# What a call costs here: times, memory, CPU, beside LiveKit's own engine. Prints a table.
+# What a call costs here: times, memory, CPU, beside a bridge on LiveKit's Python SDK and beside LiveKit's own engine.
+# Prints tables and writes bench/report.md. make bench ROUNDS=2 is a try and takes minutes less.
 bench:
-	@exec scripts/bench
+	@$(if $(ROUNDS),ROUNDS='$(ROUNDS)') exec scripts/bench
 
 # Simulated campaign days, from a seed, until so many attempts were made; any promise of the call folder that breaks is
 # told with what led to it: make chaos, or make chaos ATTEMPTS=10000000 SEED=7, and DAY=3 TRACE=key to look again.

@@ -109,6 +109,11 @@ impl LiveCall {
         &self.dir
     }
 
+    /// Where it is carried.
+    pub fn stage(&self) -> &Stage {
+        &self.stage
+    }
+
     /// The agent's vendor.
     pub fn vendor(&self) -> &Ultravox {
         &self.vendor

@@ -53,6 +53,7 @@ type Call struct {
 	mu        sync.Mutex
 	facts     CallFacts
 	recording recording
+	arrivals  arrivals
 }
 
 func (c *Call) update(change func(*CallFacts)) {

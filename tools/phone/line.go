@@ -249,9 +249,11 @@ func (ln *line) listen(track *webrtc.TrackRemote) {
 		if err != nil {
 			return
 		}
+		at := nowUS()
 		if packet.Unmarshal(buffer[:n]) != nil || len(packet.Payload) == 0 {
 			continue
 		}
+		ln.leg.call.arrivals.add(Arrival{at, packet.Timestamp, packet.SequenceNumber, packet.SSRC})
 		missing := count.next(packet.SequenceNumber)
 		ln.leg.call.update(func(f *CallFacts) {
 			f.PacketsReceived++

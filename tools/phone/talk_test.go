@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"net/http"
 	"testing"
 	"time"
@@ -79,8 +80,22 @@ func TestPacketsEchoedWithoutDecoding(t *testing.T) {
 	within(t, 8*time.Second, "the echo comes back", func() bool {
 		return toneLevel(bridge.last(300*time.Millisecond), 440, bridgeRate) > -10
 	})
-	if facts := s.ended(t, room); facts.FirstVoiceAt != 0 || facts.PacketsSent < 80 {
+	facts := s.ended(t, room)
+	if facts.FirstVoiceAt != 0 || facts.PacketsSent < 80 {
 		t.Errorf("%+v", facts)
+	}
+	var came []Arrival
+	if err := json.Unmarshal(s.phone(t, "GET", "/calls/"+facts.ID+"/arrivals", "", 200), &came); err != nil {
+		t.Fatal(err)
+	}
+	if len(came) < 80 || int64(len(came)) != facts.PacketsReceived {
+		t.Fatalf("%d arrivals of %d packets", len(came), facts.PacketsReceived)
+	}
+	first, last := came[0], came[len(came)-1]
+	clock := time.Duration(last.AtUS-first.AtUS) * time.Microsecond
+	media := time.Duration(last.RTPTime-first.RTPTime) * time.Second / 48000
+	if late := clock - media; late.Abs() > 200*time.Millisecond {
+		t.Errorf("%v of sound came in %v", media, clock)
 	}
 }
 

@@ -7,6 +7,7 @@
 
 #![expect(clippy::print_stdout, reason = "its output is its purpose")]
 
+mod gaps;
 mod machine;
 mod python;
 mod report;
@@ -16,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use jiff::Timestamp;
 use serde::Serialize;
 use sim::stack::{Call, Step};
 use sim::ultravox::{Line, Script};
@@ -23,6 +25,7 @@ use tests::usage::{cpu_seconds, memory, threads, tree};
 use tests::{Scene, agent, measured, person};
 use tokio::time::Instant;
 
+use gaps::GapErrors;
 use machine::{Busy, Load};
 use running::Running;
 
@@ -106,6 +109,7 @@ pub struct Sample {
     /// How often the phone ran out of sound, and how often it threw 20 ms away, per minute.
     holes_per_minute: f64,
     discarded_per_minute: f64,
+    gaps: GapErrors,
     machine: Load,
 }
 
@@ -163,6 +167,8 @@ async fn measure(scene: &Scene, settings: &Settings, bridge: Bridge, round: u32)
     }
 
     let started_ms = call.started_ms();
+    let arrivals = call.arrivals().await?;
+    let gaps = GapErrors::of(&arrivals, before.at_us..after.at_us)?;
     call.callee_hangs_up().await?;
     let seen = call.ends().await?;
     let first_voice_ms = seen.leg.heard_first_voice_at_ms.context("the callee heard nothing")?;
@@ -185,6 +191,7 @@ async fn measure(scene: &Scene, settings: &Settings, bridge: Bridge, round: u32)
         sound_to_agent_per_second: (after.to_agent_s - before.to_agent_s) / seconds,
         holes_per_minute: f64::from(after.holes - before.holes) * 60.0 / seconds,
         discarded_per_minute: f64::from(after.discarded - before.discarded) * 60.0 / seconds,
+        gaps,
         machine,
     };
     // Torn sound is a result; no sound is no call.
@@ -196,6 +203,8 @@ async fn measure(scene: &Scene, settings: &Settings, bridge: Bridge, round: u32)
 /// How everything stands at one moment.
 struct Moment {
     at: Instant,
+    /// The same, in Unix microseconds.
+    at_us: i64,
     cpu_s: f64,
     voice_s: f64,
     to_agent_s: f64,
@@ -207,12 +216,12 @@ impl Moment {
     async fn now(call: &Running, pid: u32) -> Result<Self> {
         let leg = call.phone("the call goes on", Call::is_answered).await?;
         let to_agent_s = call.agent_has_heard_s()?;
-        let (at, cpu_s) = (Instant::now(), cpu_of(&tree(pid)?)?);
-        let voice_s = leg.heard_voice_ms as f64 / 1000.0;
+        let (at, at_us) = (Instant::now(), Timestamp::now().as_microsecond());
         Ok(Self {
             at,
-            cpu_s,
-            voice_s,
+            at_us,
+            cpu_s: cpu_of(&tree(pid)?)?,
+            voice_s: leg.heard_voice_ms as f64 / 1000.0,
             to_agent_s,
             holes: leg.hearing_starved,
             discarded: leg.hearing_discarded,

@@ -74,6 +74,11 @@ impl PythonCall {
         self.child.id()
     }
 
+    /// Where it is carried.
+    pub fn stage(&self) -> &Stage {
+        &self.stage
+    }
+
     /// The agent's vendor.
     pub fn vendor(&self) -> &Ultravox {
         &self.vendor

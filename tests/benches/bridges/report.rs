@@ -14,7 +14,7 @@ use crate::{Bridge, Sample, Settings};
 type Figure = fn(&Sample) -> f64;
 
 /// Key, words, decimals, and where in a sample it is.
-const MEASURED: [(&str, &str, usize, Figure); 14] = [
+const MEASURED: [(&str, &str, usize, Figure); 17] = [
     ("start_to_joined_ms", "process start → room joined, ms", 0, |s| s.start_to_joined_ms),
     ("start_to_ready_ms", "process start → room joined and agent ready, ms", 0, |s| s.start_to_ready_ms),
     ("start_to_invite_ms", "process start → INVITE at the phone, ms", 0, |s| s.start_to_invite_ms),
@@ -26,6 +26,9 @@ const MEASURED: [(&str, &str, usize, Figure); 14] = [
     ("pss_mb", "PSS, MB", 1, |s| s.pss_mb),
     ("rss_mb", "RSS, MB", 1, |s| s.rss_mb),
     ("threads", "threads", 0, |s| s.threads as f64),
+    ("gap_error_p50_ms", "gap error at the phone, p50 of a call, ms", 2, |s| s.gaps.p50_ms),
+    ("gap_error_p99_ms", "gap error at the phone, p99 of a call, ms", 2, |s| s.gaps.p99_ms),
+    ("gap_error_max_ms", "gap error at the phone, most in a call, ms", 2, |s| s.gaps.max_ms),
     ("holes_per_minute", "times the phone ran out of sound, per minute", 1, |s| s.holes_per_minute),
     ("discarded_per_minute", "frames the phone threw away, per minute", 1, |s| s.discarded_per_minute),
     ("voice_to_callee_per_second", "voice at the phone, s per s", 2, |s| s.voice_to_callee_per_second),
@@ -170,7 +173,7 @@ impl Report {
             "added_to_agent_p50_ms": null,
             "added_to_callee_p50_ms": null,
             "added_to_callee_p99_ms": null,
-            "gap_error_p99_ms": null,
+            "gap_error_p99_ms": row("gap_error_p99_ms").map(|row| row.ours.median),
             "barge_in_p99_ms": null,
             "calls_per_core": null,
         })

@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result, ensure};
 use calls::fact::Fact;
 use jiff::Timestamp;
-use sim::stack::Call;
+use sim::stack::{Arrival, Call};
 use sim::ultravox::CallSnapshot;
 use sim::{stack, ultravox};
 use tests::{EndedCall, LiveCall, Scene};
@@ -14,7 +14,7 @@ use crate::{Bridge, Settings};
 /// A call that runs.
 pub enum Running {
     /// By `bridge-task`, which was started then.
-    Ours(LiveCall, f64),
+    Ours(Box<LiveCall>, f64),
     /// By the Python bridge.
     Python(PythonCall),
 }
@@ -47,7 +47,7 @@ impl Running {
         let mut call = arranged.plan().await?;
         let started = now_ms();
         call.start_task()?;
-        Ok(Self::Ours(call, started))
+        Ok(Self::Ours(Box::new(call), started))
     }
 
     /// When its process was started, in Unix milliseconds.
@@ -72,6 +72,16 @@ impl Running {
             Self::Ours(call, _) => call.phone(what, wanted).await,
             Self::Python(call) => call.phone(what, wanted).await,
         }
+    }
+
+    /// The packets that have reached the phone.
+    pub async fn arrivals(&self) -> Result<Vec<Arrival>> {
+        let leg = self.phone("the call is there", |_| true).await?;
+        let stage = match self {
+            Self::Ours(call, _) => call.stage(),
+            Self::Python(call) => call.stage(),
+        };
+        stage.stack().await.phone()?.arrivals(&leg.id).await
     }
 
     /// Waits until the agent hears the callee.

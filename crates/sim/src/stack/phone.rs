@@ -87,6 +87,12 @@ impl Phone {
         Recording::from_wav(&reply.bytes().await?)
     }
 
+    /// The RTP packets that a call got from the room, in the order in which they came.
+    pub async fn arrivals(&self, call: &str) -> Result<Vec<Arrival>> {
+        let reply = self.send(self.http.get(self.url(&["calls", call, "arrivals"])?)).await?;
+        reply.json().await.context("the phone's arrivals are not as expected")
+    }
+
     /// The person hangs up now.
     pub async fn hang_up(&self, call: &str) -> Result<()> {
         self.send(self.http.post(self.url(&["calls", call, "hangup"])?)).await.map(drop)
@@ -213,6 +219,19 @@ impl Step {
     pub fn hang_up() -> Self {
         Self(json!({ "hang_up": true }))
     }
+}
+
+/// An RTP packet from the room, as it reached the phone.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub struct Arrival {
+    /// When it was read, in Unix microseconds.
+    pub at_us: i64,
+    /// Its RTP time, 48 000 a second.
+    pub rtp_time: u32,
+    /// Its number.
+    pub sequence: u16,
+    /// The stream that it is of.
+    pub ssrc: u32,
 }
 
 /// A call as the phone saw it. Instants are Unix time in milliseconds, absent until they happened.
