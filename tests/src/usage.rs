@@ -76,3 +76,31 @@ pub fn tree(pid: u32) -> Result<Vec<u32>> {
 pub fn threads(pid: u32) -> Result<usize> {
     Ok(fs::read_dir(format!("/proc/{pid}/task"))?.count())
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::io::BufRead as _;
+    use std::process::{Command, Stdio};
+
+    use super::*;
+
+    #[test]
+    fn a_child_of_a_child_is_counted() {
+        // Nobody has to end it: it ends by itself.
+        let mut parent = Command::new("sh")
+            .args(["-c", "sleep 5 & echo $!; wait"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        std::io::BufReader::new(parent.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let child: u32 = line.trim().parse().unwrap();
+        let found = tree(parent.id()).unwrap();
+        assert_eq!(found, [parent.id(), child]);
+        parent.kill().unwrap();
+        parent.wait().unwrap();
+        assert!(tree(parent.id()).is_err());
+    }
+}

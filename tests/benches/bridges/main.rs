@@ -7,7 +7,6 @@
 
 #![expect(clippy::print_stdout, reason = "its output is its purpose")]
 
-mod gaps;
 mod machine;
 mod python;
 mod report;
@@ -21,11 +20,11 @@ use jiff::Timestamp;
 use serde::Serialize;
 use sim::stack::{Call, Step};
 use sim::ultravox::{Line, Script};
+use tests::gaps::GapErrors;
 use tests::usage::{cpu_seconds, memory, threads, tree};
 use tests::{Scene, agent, measured, person};
 use tokio::time::Instant;
 
-use gaps::GapErrors;
 use machine::{Busy, Load};
 use running::Running;
 
