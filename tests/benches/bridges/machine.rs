@@ -119,13 +119,12 @@ impl Conditions {
     }
 }
 
-/// `Python 3.11.7, livekit 1.2.0, …, 48000 Hz`.
+/// `Python 3.11.7, livekit 1.2.0, …`.
 fn python_with_packages(settings: &Settings) -> Result<String> {
     let script = "import platform; from importlib.metadata import version; \
                   names = ('livekit', 'livekit-api', 'websockets'); \
                   print(', '.join([f'Python {platform.python_version()}', *(f'{n} {version(n)}' for n in names)]))";
-    let rate = settings.python_sample_rate.as_deref().unwrap_or("48000");
-    Ok(format!("{}, {rate} Hz", answer(settings, script)?))
+    answer(settings, script)
 }
 
 /// What must be installed for the Python bridge beside Python itself, in MB (10⁶ bytes).

@@ -86,6 +86,8 @@ fn variable(name: &str) -> Option<String> {
 pub struct Sample {
     bridge: Bridge,
     round: u32,
+    /// The rate of the sound between bridge and agent.
+    agent_hz: u64,
     /// From the start of the process.
     start_to_joined_ms: f64,
     /// Room joined *and* the agent's call created.
@@ -176,6 +178,7 @@ async fn measure(scene: &Scene, settings: &Settings, bridge: Bridge, round: u32)
     let sample = Sample {
         bridge,
         round,
+        agent_hz: after.agent_hz,
         start_to_joined_ms: seen.joined_ms - started_ms,
         start_to_ready_ms: seen.joined_ms.max(seen.agent_created_ms) - started_ms,
         start_to_invite_ms: seen.leg.dialed_at_ms as f64 - started_ms,
@@ -206,6 +209,7 @@ struct Moment {
     at_us: i64,
     cpu_s: f64,
     voice_s: f64,
+    agent_hz: u64,
     to_agent_s: f64,
     holes: u32,
     discarded: u32,
@@ -214,13 +218,14 @@ struct Moment {
 impl Moment {
     async fn now(call: &Running, pid: u32) -> Result<Self> {
         let leg = call.phone("the call goes on", Call::is_answered).await?;
-        let to_agent_s = call.agent_has_heard_s()?;
+        let (agent_hz, to_agent_s) = call.agent_has_heard()?;
         let (at, at_us) = (Instant::now(), Timestamp::now().as_microsecond());
         Ok(Self {
             at,
             at_us,
             cpu_s: cpu_of(&tree(pid)?)?,
             voice_s: leg.heard_voice_ms as f64 / 1000.0,
+            agent_hz,
             to_agent_s,
             holes: leg.hearing_starved,
             discarded: leg.hearing_discarded,

@@ -117,10 +117,13 @@ impl Report {
         let mut text = format!(
             "# bridge-task beside a bridge on LiveKit's Python SDK\n\n{}\n\n\
              Medians, with the least and the most of {} calls each. A ratio is the Python bridge's median divided by \
-             ours. Process trees are counted whole. Written by `make bench`.\n\n\
+             ours. Process trees are counted whole, and nothing is recorded. Sound between bridge and agent: {} Hz \
+             (ours), {} Hz (Python). Written by `make bench`.\n\n\
              | | ours | least – most | Python | least – most | ratio |\n|---|---|---|---|---|---|\n",
             self.conditions.sentence(),
             self.conditions.rounds(),
+            self.agent_hz(Bridge::Ours),
+            self.agent_hz(Bridge::Python),
         );
         for Row { words, decimals, ours, python, ratio, .. } in &self.rows {
             let ratio = ratio.map_or_else(String::new, |ratio| format!("{ratio:.1}"));
@@ -134,6 +137,10 @@ impl Report {
             "| installed, MB (without Python itself) | {ours:.1} | | {python:.1} | | {ratio:.1} |"
         );
         text
+    }
+
+    fn agent_hz(&self, bridge: Bridge) -> u64 {
+        self.samples.iter().find(|sample| sample.bridge == bridge).map_or(0, |sample| sample.agent_hz)
     }
 
     /// Writes both files into `dir`.

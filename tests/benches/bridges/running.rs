@@ -1,10 +1,9 @@
 //! A call that is carried by either bridge.
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use calls::fact::Fact;
 use jiff::Timestamp;
 use sim::stack::{Arrival, Call};
-use sim::ultravox::CallSnapshot;
 use sim::{stack, ultravox};
 use tests::{EndedCall, LiveCall, Scene};
 
@@ -92,13 +91,17 @@ impl Running {
         }
     }
 
-    /// How much sound has reached the agent, in seconds.
-    pub fn agent_has_heard_s(&self) -> Result<f64> {
+    /// The rate of the agent's sound, and how many seconds of it have reached the agent.
+    pub fn agent_has_heard(&self) -> Result<(u64, f64)> {
         let vendor = match self {
             Self::Ours(call, _) => call.vendor(),
             Self::Python(call) => call.vendor(),
         };
-        seconds_heard(vendor.calls().first().context("no agent was created")?)
+        let agents = vendor.calls();
+        let agent = agents.first().context("no agent was created")?;
+        let hz = agent.request["medium"]["serverWebSocket"]["inputSampleRate"].as_u64();
+        let hz = hz.filter(|hz| *hz > 0).context("the agent's call has no rate")?;
+        Ok((hz, agent.bytes_received as f64 / (hz * 2) as f64))
     }
 
     /// The person hangs up.
@@ -128,13 +131,6 @@ fn seen(ended: &EndedCall) -> Result<Seen> {
         agent_created_ms: at(|fact| matches!(fact, Fact::AgentCreated { .. }))?,
         leg: ended.leg()?.clone(),
     })
-}
-
-fn seconds_heard(agent: &CallSnapshot) -> Result<f64> {
-    let rate = agent.request["medium"]["serverWebSocket"]["inputSampleRate"].as_u64();
-    let rate = rate.context("the agent's call has no rate")?;
-    ensure!(rate > 0, "a rate of nothing");
-    Ok(agent.bytes_received as f64 / (rate * 2) as f64)
 }
 
 /// The wall clock, in Unix milliseconds.
