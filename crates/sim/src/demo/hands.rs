@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result};
 use calls::fact::Fact;
 use calls::ids::AttemptId;
 use calls::plan::{CallPlan, Leg};
-use calls::routing::{DeadLetter, Delivery, Effect, Input, Policy, Routing, Verdict};
+use calls::routing::{DeadLetter, Delivery, Effect, Input, Place, Policy, Routing, Verdict};
 use calls::secret::Secret;
 use cloud::call_folder::{CallFolders, Signature};
 use cloud::profiles::from_directory;
@@ -128,6 +128,10 @@ impl<'a> Hands<'a> {
             Err(Effect::SendDeadLetter(letter)) => {
                 Input::LetterSent(self.bury(&letter).map_err(|e| format!("{e:#}")))
             }
+            // One call at a time is made here.
+            Err(Effect::TakePlace { .. }) => Input::Place(Ok(Place::Taken)),
+            // Nobody waits for it: that it has to wait is what there is to see.
+            Err(Effect::PutBack { .. }) => Input::PutBack(Ok(())),
             // The folder does everything else, and nothing waits for an answer to the rest.
             Err(_) => Input::Stored(Ok(())),
         }
