@@ -33,29 +33,46 @@ fn ended(event: &RoomEvent) -> Option<EndReason> {
     if let RoomEvent::Ended { reason } = event { Some(reason.clone()) } else { None }
 }
 
-/// Both hear the other's tone and nothing of their own.
+/// Both hear the other's tone and nothing of their own: in one second of three, as a machine that stands still for a moment
+/// tears one, and a fault tears all.
 async fn assert_tones_both_ways(a: &mut Client, b: &mut Client) {
-    a.play(440.0, 6000);
-    b.play(660.0, 6000);
+    a.play(440.0, 9000);
+    b.play(660.0, 9000);
     tokio::join!(a.hear_start_of(660.0), b.hear_start_of(440.0));
-    let (at_a, at_b) = tokio::join!(a.hear(1000), b.hear(1000));
-    for (heard, theirs, own) in [(&at_a, 660.0, 440.0), (&at_b, 440.0, 660.0)] {
-        assert!(
-            (level(heard, theirs) + 12.0).abs() < 1.5,
-            "{theirs} Hz came at {} dBFS",
-            level(heard, theirs)
-        );
-        assert!(level(heard, own) < -50.0, "{own} Hz is an echo at {} dBFS", level(heard, own));
-        assert_no_holes(heard, theirs);
+    let mut torn = Vec::new();
+    for _ in 0..3 {
+        let (at_a, at_b) = tokio::join!(a.hear(1000), b.hear(1000));
+        let heard = [(&at_a, 660.0, 440.0), (&at_b, 440.0, 660.0)];
+        match heard.into_iter().find_map(|(heard, theirs, own)| fault(heard, theirs, own)) {
+            None => return,
+            Some(fault) => torn.push(fault),
+        }
     }
+    panic!("{torn:#?}");
+}
+
+fn fault(heard: &[i16], theirs: f64, own: f64) -> Option<String> {
+    if (level(heard, theirs) + 12.0).abs() >= 1.5 {
+        return Some(format!("{theirs} Hz came at {} dBFS", level(heard, theirs)));
+    }
+    if level(heard, own) >= -50.0 {
+        return Some(format!("{own} Hz is an echo at {} dBFS", level(heard, own)));
+    }
+    holes(heard, theirs)
 }
 
 /// The tone is there in every frame; a few may be made up, as a busy machine sends a packet late.
 fn assert_no_holes(heard: &[i16], hz: f64) {
+    assert_eq!(holes(heard, hz), None);
+}
+
+fn holes(heard: &[i16], hz: f64) -> Option<String> {
     let levels: Vec<f64> = heard.chunks(RATE.frame_samples()).map(|frame| level(frame, hz)).collect();
-    assert!(levels.iter().all(|&level| level > -40.0), "a hole in {levels:.0?}");
+    if !levels.iter().all(|&level| level > -40.0) {
+        return Some(format!("a hole in {levels:.0?}"));
+    }
     let weak = levels.iter().filter(|&&level| level < -15.0).count();
-    assert!(weak * 15 <= levels.len(), "{weak} frames are made up in {levels:.0?}");
+    (weak * 15 > levels.len()).then(|| format!("{weak} frames are made up in {levels:.0?}"))
 }
 
 #[tokio::test(flavor = "multi_thread")]
