@@ -11,8 +11,17 @@ const FULL_SCALE: f64 = 32_768.0;
 
 /// RMS level of `pcm` in dBFS, at least [`SILENCE_DBFS`]; that also for no samples.
 pub fn rms_dbfs(pcm: &[i16]) -> f64 {
-    let sum: f64 = pcm.iter().map(|&s| f64::from(s) * f64::from(s)).sum();
-    dbfs((sum / pcm.len().max(1) as f64).sqrt())
+    dbfs_of(square_sum(pcm), pcm.len() as u64)
+}
+
+/// The sum of the squares of `pcm`.
+pub fn square_sum(pcm: &[i16]) -> f64 {
+    pcm.iter().map(|&s| f64::from(s) * f64::from(s)).sum()
+}
+
+/// RMS level in dBFS of `samples` samples whose squares sum up to `square_sum`; at least [`SILENCE_DBFS`].
+pub fn dbfs_of(square_sum: f64, samples: u64) -> f64 {
+    dbfs((square_sum / samples.max(1) as f64).sqrt())
 }
 
 /// The largest deviation from zero in `pcm`: 0 to 32768.

@@ -5,11 +5,13 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod counts;
 pub mod levels;
 pub mod ogg;
 pub mod opus;
 pub mod playout;
 
+pub use counts::HopCounts;
 pub use playout::{FrameKind, Playout};
 
 /// Length of one frame in milliseconds: what the room is sent per packet and the agent per message.
