@@ -54,6 +54,7 @@ type Call struct {
 	facts     CallFacts
 	recording recording
 	arrivals  arrivals
+	packets   packets
 }
 
 func (c *Call) update(change func(*CallFacts)) {

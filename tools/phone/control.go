@@ -19,6 +19,7 @@ func (n *Node) control() http.Handler {
 	mux.HandleFunc("GET /calls/{id}", n.getCall)
 	mux.HandleFunc("GET /calls/{id}/audio.wav", n.getAudio)
 	mux.HandleFunc("GET /calls/{id}/arrivals", n.getArrivals)
+	mux.HandleFunc("GET /calls/{id}/packets", n.getPackets)
 	mux.HandleFunc("POST /calls/{id}/hangup", n.onLeg(hangUp))
 	mux.HandleFunc("POST /calls/{id}/dtmf", n.onLeg(pressKeys))
 	mux.HandleFunc("POST /calls/{id}/mute", n.onLeg(mute))
@@ -90,6 +91,12 @@ func (n *Node) getAudio(w http.ResponseWriter, r *http.Request) {
 func (n *Node) getArrivals(w http.ResponseWriter, r *http.Request) {
 	if call := n.call(w, r); call != nil {
 		reply(w, http.StatusOK, call.arrivals.all())
+	}
+}
+
+func (n *Node) getPackets(w http.ResponseWriter, r *http.Request) {
+	if call := n.call(w, r); call != nil {
+		reply(w, http.StatusOK, call.packets.all())
 	}
 }
 

@@ -25,6 +25,7 @@ type line struct {
 	player Player
 
 	encoder    *gopus.Encoder
+	network    network
 	random     *rand.Rand
 	lost       uint16 // samples withheld in the room since the last one sent
 	quiet      time.Duration
@@ -39,17 +40,31 @@ type line struct {
 type departure struct {
 	at     time.Time
 	sample media.Sample
+	kept   int // which of the kept packets it is, −1 if none are
+}
+
+// A network is what packets meet on their way to the room.
+type network struct {
+	loss     float64
+	jitterMS int
+	seed     uint64
 }
 
 func newLine(l *leg) *line {
 	ln := &line{leg: l, mixer: newMixer()}
 	ln.player.Add(l.script.Say)
-	seed := l.script.Seed
-	ln.random = rand.New(rand.NewPCG(seed, seed^0x9e3779b97f4a7c15))
-	if l.script.JitterMS > 0 {
-		ln.departures = make(chan departure, 1024)
-	}
+	ln.meets(network{l.script.Loss, l.script.JitterMS, l.script.Seed})
 	return ln
+}
+
+// meets: from now on packets meet this network. Once some have waited, all do: they stay in order.
+func (ln *line) meets(n network) {
+	ln.network = n
+	ln.random = rand.New(rand.NewPCG(n.seed, n.seed^0x9e3779b97f4a7c15))
+	if n.jitterMS > 0 && ln.departures == nil {
+		ln.departures = make(chan departure, 1024)
+		go ln.depart()
+	}
 }
 
 // say gives the person more steps, after those not done yet or instead of them.
@@ -78,9 +93,6 @@ func (ln *line) run() {
 	if err != nil {
 		ln.leg.end(faulty(err))
 		return
-	}
-	if ln.departures != nil {
-		go ln.depart()
 	}
 	next := time.Now()
 	timer := time.NewTimer(0)
@@ -139,6 +151,9 @@ func (ln *line) turn() {
 		default:
 		}
 	}
+	if turn.Meets != nil {
+		ln.meets(*turn.Meets)
+	}
 	if turn.HangUp {
 		ln.leg.end(hungUpByCallee)
 		return
@@ -190,7 +205,11 @@ func (ln *line) send(noRTP bool) {
 		ln.leg.end(faulty(err))
 		return
 	}
-	if script.Loss > 0 && ln.random.Float64() < script.Loss {
+	kept := -1
+	if script.KeepPackets {
+		kept = ln.leg.call.packets.say(ln.packet[:n])
+	}
+	if ln.network.loss > 0 && ln.random.Float64() < ln.network.loss {
 		ln.lost++
 		ln.leg.call.update(func(f *CallFacts) { f.PacketsDropped++ })
 		return
@@ -198,13 +217,13 @@ func (ln *line) send(noRTP bool) {
 	sample := media.Sample{Data: ln.packet[:n], Duration: frameTime, PrevDroppedPackets: ln.lost}
 	ln.lost = 0
 	if ln.departures == nil {
-		ln.write(sample)
+		ln.write(sample, kept)
 		return
 	}
 	sample.Data = append([]byte(nil), sample.Data...)
-	delay := time.Duration(ln.random.Float64() * float64(script.JitterMS) * float64(time.Millisecond))
+	delay := time.Duration(ln.random.Float64() * float64(ln.network.jitterMS) * float64(time.Millisecond))
 	select {
-	case ln.departures <- departure{time.Now().Add(delay), sample}:
+	case ln.departures <- departure{time.Now().Add(delay), sample, kept}:
 	default:
 	}
 }
@@ -217,12 +236,15 @@ func (ln *line) depart() {
 			return
 		case d := <-ln.departures:
 			time.Sleep(time.Until(d.at))
-			ln.write(d.sample)
+			ln.write(d.sample, d.kept)
 		}
 	}
 }
 
-func (ln *line) write(sample media.Sample) {
+func (ln *line) write(sample media.Sample, kept int) {
+	if kept >= 0 {
+		ln.leg.call.packets.left(kept, nowUS())
+	}
 	if ln.leg.track.WriteSample(sample) == nil {
 		ln.leg.call.update(func(f *CallFacts) { f.PacketsSent++ })
 	}
@@ -254,6 +276,9 @@ func (ln *line) listen(track *webrtc.TrackRemote) {
 			continue
 		}
 		ln.leg.call.arrivals.add(Arrival{at, packet.Timestamp, packet.SequenceNumber, packet.SSRC})
+		if ln.leg.script.KeepPackets {
+			ln.leg.call.packets.hear(at, packet.Timestamp, packet.Payload)
+		}
 		missing := count.next(packet.SequenceNumber)
 		ln.leg.call.update(func(f *CallFacts) {
 			f.PacketsReceived++
@@ -261,7 +286,7 @@ func (ln *line) listen(track *webrtc.TrackRemote) {
 		})
 		if ln.leg.script.EchoPackets {
 			ln.write(media.Sample{
-				Data: packet.Payload, Duration: frameTime, PrevDroppedPackets: uint16(max(0, missing))})
+				Data: packet.Payload, Duration: frameTime, PrevDroppedPackets: uint16(max(0, missing))}, -1)
 			continue
 		}
 		samples, err := decoder.DecodeInt16(packet.Payload, sound[:])

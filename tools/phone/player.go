@@ -10,6 +10,7 @@ type Player struct {
 	phase          float64
 	voiced, silent int // frames in a row
 	noRTP          bool
+	network        *network
 	keyPause       int
 	frame          frame
 }
@@ -19,8 +20,9 @@ type Turn struct {
 	Frame  *frame // said; good until the next turn
 	Key    byte   // pressed, 0 if none
 	HangUp bool
-	NoRTP  bool // the telephone sends nothing at all
-	Muted  bool // the telephone sends silence, whatever else it would send
+	NoRTP  bool     // the telephone sends nothing at all
+	Meets  *network // the room's network is like this from now on; nil: as it was
+	Muted  bool     // the telephone sends silence, whatever else it would send
 }
 
 const (
@@ -47,6 +49,7 @@ func (p *Player) Next(voice bool) Turn {
 		p.voiced, p.silent = 0, p.silent+1
 	}
 	clear(p.frame[:])
+	p.network = nil
 	turn := Turn{Frame: &p.frame}
 	for len(p.steps) > 0 && !turn.HangUp {
 		if p.play(&p.steps[0], &turn) {
@@ -55,7 +58,7 @@ func (p *Player) Next(voice bool) Turn {
 		}
 		p.steps, p.at = p.steps[1:], 0
 	}
-	turn.NoRTP = p.noRTP
+	turn.NoRTP, turn.Meets = p.noRTP, p.network
 	return turn
 }
 
@@ -89,6 +92,8 @@ func (p *Player) play(step *Step, turn *Turn) bool {
 		return p.press(step, turn)
 	case stepStopSending:
 		p.noRTP = *step.StopSending
+	case stepLoss:
+		p.network = &network{*step.Loss, step.JitterMS, step.Seed}
 	case stepHangUp:
 		turn.HangUp = *step.HangUp
 	}

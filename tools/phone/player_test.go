@@ -256,3 +256,27 @@ func TestEverythingMissingIsNamedAtOnce(t *testing.T) {
 		}
 	}
 }
+
+func TestTheNetworkChangesWhenItsStepComes(t *testing.T) {
+	p := newPlay(t, `[{"wait_ms":100},{"loss":0.05,"jitter_ms":40,"seed":3},{"tone_hz":660,"ms":60},{"loss":0}]`)
+	changes := func(turn Turn) bool { return turn.Meets != nil }
+	var met network
+	at := p.until(nil, func(turn Turn) bool {
+		if changes(turn) {
+			met = *turn.Meets
+			return sounds(turn)
+		}
+		return false
+	})
+	if want := (network{0.05, 40, 3}); at != 120 || met != want {
+		t.Errorf("%+v with the sound that ends at %d ms, want %+v at 120", met, at, want)
+	}
+	if at := p.until(nil, changes); at != 180 {
+		t.Errorf("it is as it was with the frame that ends at %d ms, want 180", at)
+	}
+	for _, wrong := range []string{`{"loss":1.5}`, `{"loss":0.1,"jitter_ms":-1}`, `{"loss":0,"wait_ms":20}`} {
+		if _, err := parseScript([]byte(`{"say":[`+wrong+`]}`), "."); err == nil {
+			t.Errorf("%s is taken", wrong)
+		}
+	}
+}

@@ -30,6 +30,7 @@ type Script struct {
 	LineLoss       float64   `json:"line_loss,omitempty"`
 	JitterMS       int       `json:"jitter_ms,omitempty"`
 	Seed           uint64    `json:"seed,omitempty"`
+	KeepPackets    bool      `json:"keep_packets,omitempty"`
 	MediaTimeoutMS *int      `json:"media_timeout_ms,omitempty"`
 	Transfer       *Transfer `json:"transfer,omitempty"`
 }

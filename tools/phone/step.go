@@ -20,11 +20,14 @@ type Step struct {
 	HangUp           *bool    `json:"hang_up,omitempty"`
 	MuteMS           *int     `json:"mute_ms,omitempty"`
 	StopSending      *bool    `json:"stop_sending,omitempty"`
+	Loss             *float64 `json:"loss,omitempty"`
 
 	MS       *int     `json:"ms,omitempty"`         // of tone_hz: how long
 	DBFS     *float64 `json:"dbfs,omitempty"`       // of tone_hz: peak level
 	GainDB   float64  `json:"gain_db,omitempty"`    // of wav
 	AtMostMS *int     `json:"at_most_ms,omitempty"` // of wait_for_silence_ms: give up after
+	JitterMS int      `json:"jitter_ms,omitempty"`  // of loss: the script's jitter_ms from now on
+	Seed     uint64   `json:"seed,omitempty"`       // of loss: and its seed
 
 	kind      stepKind
 	frames    int // how long the step takes, or how long it waits at most
@@ -46,6 +49,7 @@ const (
 	stepHangUp
 	stepMute
 	stepStopSending
+	stepLoss
 )
 
 // prepare checks a step and loads what it needs, so that nothing can go wrong once the call runs.
@@ -70,9 +74,10 @@ func (s *Step) prepare(dir string) error {
 	action(s.HangUp != nil, stepHangUp, nil)
 	action(s.MuteMS != nil, stepMute, s.MuteMS)
 	action(s.StopSending != nil, stepStopSending, nil)
+	action(s.Loss != nil, stepLoss, nil)
 	if actions != 1 {
 		return fmt.Errorf("%d actions in one step: want one of wait_ms, silence_ms, tone_hz, wav, wait_for_voice_ms, "+
-			"wait_for_silence_ms, dtmf, hang_up, mute_ms, stop_sending", actions)
+			"wait_for_silence_ms, dtmf, hang_up, mute_ms, stop_sending, loss", actions)
 	}
 	switch s.kind {
 	case stepTone:
@@ -81,6 +86,10 @@ func (s *Step) prepare(dir string) error {
 		return s.prepareWAV(dir)
 	case stepWaitForSilence:
 		s.target = framesOf(*s.WaitForSilenceMS)
+	case stepLoss:
+		if *s.Loss < 0 || *s.Loss > 1 || s.JitterMS < 0 {
+			return errors.New("loss: want 0 to 1, and no negative jitter_ms")
+		}
 	case stepDTMF:
 		s.keys = strings.ToUpper(*s.DTMF)
 		if s.keys == "" || strings.Trim(s.keys, "0123456789*#ABCDW") != "" {

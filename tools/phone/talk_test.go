@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"testing"
 	"time"
+
+	"github.com/thesyncim/gopus"
 )
 
 // What happens while people talk, on the real livekit-server.
@@ -118,6 +120,72 @@ func TestLossIsAGapInTheNumbering(t *testing.T) {
 	if seconds > 2.8 {
 		t.Errorf("%.1f s arrived of 3 s with a fifth lost", seconds)
 	}
+}
+
+func TestPacketsAreKeptOnDemand(t *testing.T) {
+	s := theStack(t)
+	const number, room = "+5511900000012", "kept"
+	s.script(t, number, `{"keep_packets":true,"hang_up_after_ms":3000,
+		"say":[{"tone_hz":660,"ms":1000},{"loss":0.3,"jitter_ms":30,"seed":7},{"tone_hz":660,"ms":60000}]}`)
+	bridge := joinBridge(t, s, room)
+	bridge.play(t, 440, -9)
+	if answer := s.dial(t, number, room, nil); answer.status != 200 {
+		t.Fatal(answer)
+	}
+	facts := s.ended(t, room)
+	var kept struct{ Heard, Said []Packet }
+	if err := json.Unmarshal(s.phone(t, "GET", "/calls/"+facts.ID+"/packets", "", 200), &kept); err != nil {
+		t.Fatal(err)
+	}
+	if int64(len(kept.Heard)) != facts.PacketsReceived || len(kept.Heard) < 80 {
+		t.Errorf("%d packets heard are kept of %d", len(kept.Heard), facts.PacketsReceived)
+	}
+	if level := decodedTone(t, kept.Heard[20:60], 440); level < -11 {
+		t.Errorf("they hold 440 Hz at %.1f dBFS", level)
+	}
+	if level := decodedTone(t, kept.Said[20:60], 660); level < -8 {
+		t.Errorf("what was said holds 660 Hz at %.1f dBFS", level)
+	}
+	lost, last := 0, int64(0)
+	for i, packet := range kept.Said {
+		if packet.RTPTime != uint32(i)*960 {
+			t.Fatalf("packet %d has the time %d", i, packet.RTPTime)
+		}
+		switch {
+		case packet.AtUS == 0:
+			lost++
+		case packet.AtUS < last:
+			t.Errorf("packet %d left before the one before", i)
+		default:
+			last = packet.AtUS
+		}
+		if i < 50 && lost > 0 {
+			t.Fatalf("packet %d is lost before anything may be", i)
+		}
+	}
+	// The last few may still have waited.
+	if dropped := int(facts.PacketsDropped); lost < dropped || lost > dropped+3 || dropped < 10 {
+		t.Errorf("%d packets never left, %d were lost", lost, dropped)
+	}
+}
+
+// decodedTone is the level of a tone in what these packets hold.
+func decodedTone(t *testing.T, packets []Packet, hz float64) float64 {
+	t.Helper()
+	decoder, err := gopus.NewDecoder(gopus.DefaultDecoderConfig(lineRate, 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var heard []int16
+	var pcm frame
+	for _, packet := range packets {
+		samples, err := decoder.DecodeInt16(packet.Payload, pcm[:])
+		if err != nil {
+			t.Fatal(err)
+		}
+		heard = append(heard, pcm[:samples]...)
+	}
+	return toneLevel(heard[len(heard)/2:], hz, lineRate)
 }
 
 func TestSilenceOnTheWireEndsTheCall(t *testing.T) {
