@@ -74,6 +74,14 @@ impl Decoder {
         Ok(Self { inner: opus::Decoder::new(rate.hz(), opus::Channels::Mono)? })
     }
 
+    /// Forgets what it has decoded: another stream follows.
+    ///
+    /// # Errors
+    /// None that is known of; libopus could refuse.
+    pub fn reset(&mut self) -> Result<(), CodecError> {
+        Ok(self.inner.reset_state()?)
+    }
+
     /// Decodes one packet of up to 120 ms into `out`, which [`SampleRate::max_packet_samples`] always
     /// fits; returns the samples written. Stereo packets are mixed down.
     ///
@@ -109,16 +117,22 @@ impl Decoder {
     }
 }
 
+/// How long each of a packet's Opus frames lasts, in samples at 48 kHz, by its TOC byte (RFC 6716 §3.1). `None` for a
+/// packet of no bytes.
+pub fn frame_duration_48k(packet: &[u8]) -> Option<u32> {
+    let config = packet.first()? >> 3;
+    Some(match config {
+        0..=11 => [480, 960, 1920, 2880][usize::from(config % 4)],
+        12..=15 => [480, 960][usize::from(config % 2)],
+        _ => [120, 240, 480, 960][usize::from(config % 4)],
+    })
+}
+
 /// How long a packet lasts, in samples at 48 kHz, by its TOC byte (RFC 6716 §3.1) and, for code 3, the
 /// frame count (§3.2.5). `None` for a packet that no decoder may take: empty, no frames, over 120 ms.
 pub fn packet_duration_48k(packet: &[u8]) -> Option<u32> {
     let toc = *packet.first()?;
-    let config = toc >> 3;
-    let frame = match config {
-        0..=11 => [480, 960, 1920, 2880][usize::from(config % 4)],
-        12..=15 => [480, 960][usize::from(config % 2)],
-        _ => [120, 240, 480, 960][usize::from(config % 4)],
-    };
+    let frame = frame_duration_48k(packet)?;
     let frames = match toc & 0b11 {
         0 => 1,
         1 | 2 => 2,
@@ -126,6 +140,23 @@ pub fn packet_duration_48k(packet: &[u8]) -> Option<u32> {
     };
     let duration = frame * frames;
     (duration > 0 && duration <= OPUS_CLOCK_HZ / 1000 * MAX_PACKET_MS).then_some(duration)
+}
+
+/// Whether `packet` carries a copy of the Opus frame before it, which [`Decoder::decode_fec`] rebuilds: the LBRR flags,
+/// at the head of the SILK layer behind one VAD flag for each 20 ms (RFC 6716 §4.2.3). CELT alone has none.
+pub fn carries_fec(packet: &[u8]) -> bool {
+    let Ok(parsed) = opus::packet::parse(packet) else { return false };
+    let config = packet[0] >> 3;
+    let Some(&head) = parsed.frames.first().and_then(|frame| frame.first()) else { return false };
+    let vad_flags = match config {
+        0..=11 => [1, 1, 2, 3][usize::from(config % 4)],
+        12..=15 => 1,
+        _ => return false,
+    };
+    let middle = (head >> (7 - vad_flags)) & 1 == 1;
+    // In stereo the side channel's flags follow those of the middle.
+    let side = packet[0] & 0b100 != 0 && (head >> (6 - 2 * vad_flags)) & 1 == 1;
+    middle || side
 }
 
 #[cfg(test)]
@@ -198,6 +229,48 @@ mod tests {
         decoder.decode(&packets[21], &mut pcm).unwrap();
         assert_eq!(decoder.conceal(&mut lost).unwrap(), rate.frame_samples());
         assert!(levels::rms_dbfs(&lost) > -25.0, "concealment goes on with the tone");
+    }
+
+    #[test]
+    fn a_packet_tells_whether_it_carries_a_copy_of_the_one_before() {
+        for (ms, fec) in [(10, true), (20, true), (40, true), (60, true), (20, false)] {
+            for channels in [opus::Channels::Mono, opus::Channels::Stereo] {
+                let mut encoder = opus::Encoder::new(16_000, channels, opus::Application::Voip).unwrap();
+                encoder.set_bitrate(opus::Bitrate::Bits(24_000 * channels as i32)).unwrap();
+                encoder.set_inband_fec(fec).unwrap();
+                encoder.set_packet_loss_perc(20).unwrap();
+                let mut copies = 0;
+                for (n, frame) in tone(SampleRate::Hz16000, 300.0, 600 * channels as u32)
+                    .chunks_exact(16 * ms * channels as usize)
+                    .enumerate()
+                {
+                    let mut packet = [0; 4000];
+                    let bytes = encoder.encode(frame, &mut packet).unwrap();
+                    assert!(n > 0 || !carries_fec(&packet[..bytes]), "there is none before the first");
+                    copies += usize::from(carries_fec(&packet[..bytes]));
+                }
+                assert_eq!(copies > 3, fec, "{ms} ms, {channels:?}: {copies} copies");
+            }
+        }
+        assert!(!carries_fec(&[]));
+        assert!(!carries_fec(&[0xf8, 0xff, 0xfe]), "CELT");
+        assert!(!carries_fec(&[0x48]), "nothing in it");
+    }
+
+    #[test]
+    fn a_decoder_that_forgets_is_as_good_as_new() {
+        let rate = SampleRate::Hz16000;
+        let mut encoder = Encoder::new(rate).unwrap();
+        let (mut packet, mut pcm) = ([0; 1275], vec![0; rate.max_packet_samples()]);
+        let bytes = encoder.encode(&tone(rate, 300.0, 20), &mut packet).unwrap();
+        let mut decoder = Decoder::new(rate).unwrap();
+        let mut first = vec![0; rate.frame_samples()];
+        decoder.decode(&packet[..bytes], &mut first).unwrap();
+        decoder.decode(&packet[..bytes], &mut pcm).unwrap();
+        assert_ne!(pcm[..first.len()], first);
+        decoder.reset().unwrap();
+        decoder.decode(&packet[..bytes], &mut pcm).unwrap();
+        assert_eq!(pcm[..first.len()], first);
     }
 
     #[test]

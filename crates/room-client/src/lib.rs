@@ -5,10 +5,14 @@
 //! websocket, knows who is in the room, and may wait: a websocket that is cut and resumed costs no
 //! sound. They talk through channels only.
 //!
+//! The two directions have nothing in common. What we hear (`media::hearing`) follows the packets: each is decoded and handed to
+//! [`AudioIn`] as it comes, and silence only where none does. What we say (`media::speaking`) follows the pacer.
+//!
 //! Media runs over a single peer connection that we offer (LiveKit's `/rtc/v1`): the offer rides inside
 //! the join request, later ones add a receiving section when the server asks for it.
 
 mod clock;
+mod counts;
 mod error;
 mod event;
 mod inlet;
@@ -21,6 +25,7 @@ mod session;
 mod signal;
 mod tap;
 
+pub use counts::{InCounts, Received};
 pub use error::JoinError;
 pub use event::{EndReason, ParticipantKind, RoomEvent};
 pub use inlet::AudioIn;

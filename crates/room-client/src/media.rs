@@ -1,10 +1,14 @@
 //! The media task: peer connection, sockets, codec and pacer in one loop that waits for nobody.
 
+mod arrivals;
 mod framing;
+mod hearing;
 mod incoming;
+mod order;
 mod pacer;
 mod sockets;
-mod voice;
+mod speaking;
+mod steady;
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
@@ -18,10 +22,11 @@ use str0m::{Candidate, Event, IceConnectionState, Input, Output, RtcError};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
+use self::hearing::Hearing;
 use self::pacer::Pacer;
 use self::sockets::Received;
 pub(crate) use self::sockets::Sockets;
-use self::voice::Voice;
+use self::speaking::Speaking;
 use crate::clock;
 use crate::inlet::Inlet;
 use crate::outlet::AudioOut;
@@ -117,7 +122,8 @@ pub(crate) struct Media {
     tcp_connected: (mpsc::UnboundedSender<TcpWay>, mpsc::UnboundedReceiver<TcpWay>),
     /// From the first connection on.
     pacer: Option<Pacer>,
-    voice: Voice,
+    speaking: Speaking,
+    hearing: Hearing,
     heard: Option<Mid>,
 }
 
@@ -137,7 +143,8 @@ impl Media {
             tcp_due: None,
             tcp_connected: mpsc::unbounded_channel(),
             pacer: None,
-            voice: Voice::new(parts.rate, parts.outlet, parts.inlet, parts.tap)?,
+            speaking: Speaking::new(parts.rate, parts.outlet, parts.tap.clone())?,
+            hearing: Hearing::new(parts.rate, parts.inlet, parts.tap)?,
             heard: None,
         })
     }
@@ -147,7 +154,7 @@ impl Media {
         if let Err(error) = self.run_until_closed().await {
             self.notify(Notice::Failed(error.to_string()));
         }
-        self.voice.close();
+        self.speaking.close();
     }
 
     async fn run_until_closed(&mut self) -> Result<(), RtcError> {
@@ -164,6 +171,7 @@ impl Media {
                 command = self.commands.recv() => self.obey(command.unwrap_or(Command::Close))?,
                 received = self.sockets.receive(&mut datagram) => self.received(received, &datagram)?,
                 Some((stream, candidate)) = self.tcp_connected.1.recv() => self.add_tcp(stream, candidate)?,
+                at = self.hearing.opened() => self.hearing.open(at),
                 () = &mut timer => self.on_time()?,
             }
         }
@@ -193,7 +201,8 @@ impl Media {
         if !self.connected {
             at = at.min(clock::now() + CHECK_PACE);
         }
-        [self.pacer.as_ref().map(Pacer::deadline), self.tcp_due].into_iter().flatten().fold(at, Instant::min)
+        let others = [self.pacer.as_ref().map(Pacer::deadline), self.hearing.deadline(), self.tcp_due];
+        others.into_iter().flatten().fold(at, Instant::min)
     }
 
     fn on_time(&mut self) -> Result<(), RtcError> {
@@ -209,8 +218,9 @@ impl Media {
             self.tcp_due = None;
             self.dial_tcp();
         }
-        let tick = self.pacer.as_mut().and_then(|pacer| pacer.tick(now));
-        match tick.and_then(|tick| self.voice.pace(&tick, now)) {
+        self.hearing.on_time(now);
+        let Some(tick) = self.pacer.as_mut().and_then(|pacer| pacer.tick(now)) else { return Ok(()) };
+        match self.speaking.pace(&tick, now) {
             Some(packet) => self.peer.send_audio(now, packet),
             None => Ok(()),
         }
@@ -252,7 +262,7 @@ impl Media {
     fn hear(&mut self, mid: Option<Mid>) {
         if self.heard != mid {
             self.heard = mid;
-            self.voice.switch();
+            self.hearing.switch();
         }
     }
 
@@ -359,7 +369,7 @@ impl Media {
                 }
                 _ => {}
             },
-            Event::MediaData(data) if self.heard == Some(data.mid) => self.voice.hear(&data),
+            Event::MediaData(data) if self.heard == Some(data.mid) => self.hearing.hear(&data),
             Event::ChannelData(data) => self.notify(Notice::Data(data.data)),
             Event::Closed => self.notify(Notice::Closed),
             _ => {}

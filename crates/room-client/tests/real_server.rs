@@ -203,6 +203,30 @@ async fn leaving_is_seen_at_once_by_both_sides() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn when_the_sender_sends_nothing_any_more_the_stream_goes_on_one_second_a_second() {
+    let Some(server) = Server::start(Media::Udp).await else { return };
+    let (mut a, b) = pair(&server.url(), "r").await;
+    a.room.listen_to("b");
+    a.audio_in.open();
+    b.play(660.0, 20_000);
+    a.hear_start_of(660.0).await;
+    b.room.leave().await;
+    a.saw(left("b", "CLIENT_INITIATED")).await;
+    a.hear(500).await;
+    let (start, before) = (Instant::now(), a.audio_in.counts().now().hop);
+    assert!(a.hear(3000).await.iter().all(|&sample| sample == 0));
+    let took = start.elapsed();
+    assert!((2900..3150).contains(&took.as_millis()), "3 s of frames took {took:?}");
+    let hop = a.audio_in.counts().now().hop.since(&before);
+    assert_eq!((hop.lost, hop.concealed), (0, 0), "silence is no loss: {hop:?}");
+    assert!(hop.frames.abs_diff(hop.silent) == 0 && hop.frames >= 149, "{hop:?}");
+    // And it is heard at once when it is there again.
+    let b = join(config(&server.url(), token("r", "b"))).await;
+    b.play(880.0, 5_000);
+    a.hear_start_of(880.0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_second_client_under_our_identity_ends_us() {
     let Some(server) = Server::start(Media::Udp).await else { return };
     let mut first = join(config(&server.url(), token("r", "a"))).await;

@@ -5,6 +5,8 @@ use bolero::TypeGenerator;
 use str0m::Rtc;
 use str0m::change::SdpOffer;
 
+use super::incoming::Incoming;
+use super::order::Packet;
 use super::*;
 use crate::inlet::inlet;
 
@@ -47,6 +49,9 @@ const CANDIDATES: &[&[u8]] = &[
     b"candidate:7 1 udp 2130706431 ::ffff:127.0.0.1 7882 typ host generation 0 ufrag x network-cost 999",
 ];
 
+/// Opus packets of 20 ms: SILK with a copy of the one before, CELT, and nothing but their head.
+const PACKETS: &[&[u8]] = &[&[0x48, 0xff, 0x10, 0x20, 0x30, 0x40], &[0xf8, 0xff, 0xfe], &[0x48]];
+
 /// All that a call's session may hold for its media.
 const MEMORY: usize = 8 << 20;
 
@@ -57,6 +62,16 @@ enum Said {
     OpenSections(u32),
     RestartIce,
     Hear(Option<String>),
+}
+
+/// One packet of whoever is heard, and how long after the one before it.
+#[derive(Clone, Debug, TypeGenerator)]
+struct Sent {
+    after_ms: u8,
+    /// Near where the stream is, or anywhere.
+    seq: Result<i8, u64>,
+    time: Result<i16, u64>,
+    payload: Vec<Change>,
 }
 
 /// A media task before its first packet, and a server that knows how to answer it.
@@ -111,6 +126,32 @@ impl Stage {
         let offer = SdpOffer::from_sdp_string(&self.offer).expect("our offer is one");
         self.server.sdp_api().accept_offer(offer).map(|answer| answer.to_sdp_string()).unwrap_or_default()
     }
+}
+
+#[test]
+fn whatever_packets_come_the_stream_stays_near_its_clock_and_small() {
+    bolero::check!().with_test_time(Duration::from_secs(8)).with_type::<Vec<Sent>>().for_each(|all| {
+        within(MEMORY, || {
+            let (start, mut incoming) = (clock::now(), Incoming::new(SampleRate::Hz48000).expect("a codec"));
+            incoming.open(start);
+            let (mut now, mut seq, mut time, mut frames) = (start, 0_u64, 0_u64, 0_u128);
+            for (sent, packet) in all.iter().zip(PACKETS.iter().cycle()) {
+                now += Duration::from_millis(sent.after_ms.into());
+                while incoming.deadline().is_some_and(|due| due <= now) {
+                    incoming.poll(incoming.deadline().unwrap_or(now));
+                    frames += std::iter::from_fn(|| incoming.frame()).count() as u128;
+                }
+                seq = sent.seq.map_or_else(|far| far, |near| seq.wrapping_add_signed(near.into()));
+                time = sent.time.map_or_else(|far| far, |near| time.wrapping_add_signed(near.into()));
+                let payload = changed(packet, &sent.payload, &[]).into();
+                incoming.packet(Packet { seq, time, at: now, payload });
+                frames += std::iter::from_fn(|| incoming.frame()).count() as u128;
+                let due = now.duration_since(start).as_millis() / 20;
+                // Behind by its patience, ahead by a second, the longest packet and what was guessed before it.
+                assert!(frames + 5 >= due && frames <= due + 50 + 6 + 6, "{frames} frames, {due} are due");
+            }
+        });
+    });
 }
 
 fn with_runtime(test: impl FnOnce()) {

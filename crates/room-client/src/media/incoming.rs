@@ -1,35 +1,38 @@
-//! From packets as they arrive to 20 ms frames on time.
+//! From packets as they arrive to a constant stream of 20 ms frames, with nothing held back.
 //!
-//! Deliberately plain: a short fixed start-up delay, lost packets filled in at once, late ones dropped. An
-//! adaptive jitter buffer has its place here and nowhere else.
+//! The receiver has no loudspeaker, so there is no jitter buffer: a packet in its turn is decoded and handed on at once.
+//! [`Order`] says what comes next and what is missing before it, [`Steady`] keeps the stream at one second a second; here is
+//! what fills a hole: the copy in the next packet (in-band FEC), else a guess that fades, else silence.
 
-use std::collections::VecDeque;
+use std::time::Instant;
 
-use audio::opus::{CodecError, Decoder};
-use audio::{Frame, SampleRate};
+use audio::opus::{CodecError, Decoder, carries_fec, frame_duration_48k, packet_duration_48k};
+use audio::{Frame, OPUS_CLOCK_HZ, SampleRate, levels};
 
-/// Sound gathered before the first frame is handed out, so that ordinary jitter does not show, in ms.
-const START_MS: u32 = 40;
+use super::arrivals::Arrivals;
+use super::order::{Hole, Order, Packet, Place};
+use super::steady::Steady;
+use crate::counts::Received;
 
-/// Sound kept at most, in ms: what arrives in a burst beyond this is cut to [`START_MS`], newest kept.
-const MOST_MS: u32 = 100;
+/// Frames in a row that are guessed: longer holes are silence.
+const MOST_GUESSED: u32 = 3;
 
-/// Frames in a row that are made up, for lost packets as for late ones; longer holes are silence.
-const MOST_CONCEALED: u64 = 3;
-
-/// A step back in sequence numbers beyond this is a new stream, not a late packet.
-const NEW_STREAM: u64 = 500;
+/// A frame below this level is one of silence: what a silent line hisses, and no voice.
+const SILENT_DBFS: f64 = -60.0;
 
 /// One participant's sound on its way in.
+///
+/// After [`packet`](Self::packet) and [`poll`](Self::poll), [`frame`](Self::frame) gives what there is until there is none.
 pub(crate) struct Incoming {
     rate: SampleRate,
     decoder: Decoder,
-    next_seq: Option<u64>,
-    pcm: VecDeque<i16>,
+    order: Order,
+    steady: Steady,
+    arrivals: Arrivals,
+    /// Whether the packet that arrived last was kept.
+    was_kept: bool,
     scratch: Vec<i16>,
-    /// Whether frames are being handed out: after the start-up delay, until a long hole.
-    flowing: bool,
-    concealed_in_a_row: u64,
+    received: Received,
 }
 
 impl Incoming {
@@ -38,203 +41,192 @@ impl Incoming {
         Ok(Self {
             rate,
             decoder: Decoder::new(rate)?,
-            next_seq: None,
-            pcm: VecDeque::with_capacity(rate.samples_in_ms(MOST_MS) + rate.max_packet_samples()),
+            order: Order::new(),
+            steady: Steady::new(rate),
+            arrivals: Arrivals::default(),
+            was_kept: false,
             scratch: vec![0; rate.max_packet_samples()],
-            flowing: false,
-            concealed_in_a_row: 0,
+            received: Received::default(),
         })
     }
 
-    /// Takes one Opus packet with its extended RTP sequence number, in the order of arrival.
-    pub(crate) fn packet(&mut self, seq: u64, packet: &[u8]) {
-        let lost = match self.next_seq {
-            Some(next) if seq < next && next - seq < NEW_STREAM => return,
-            Some(next) => seq.saturating_sub(next),
-            None => 0,
-        };
-        self.next_seq = Some(seq + 1);
-        if lost > 0 && lost <= MOST_CONCEALED {
-            self.fill_in(lost, packet);
+    /// The stream begins: one second a second from `at` on.
+    pub(crate) fn open(&mut self, at: Instant) {
+        self.steady.open(at);
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        self.steady.is_open()
+    }
+
+    /// Takes a packet as it arrives. Before the stream is open it is of no interest.
+    pub(crate) fn packet(&mut self, packet: Packet) {
+        if !self.is_open() {
+            return;
         }
-        // A packet that libopus refuses is as good as lost; the next one shows the hole.
-        if let Ok(samples) = self.decoder.decode(packet, &mut self.scratch) {
-            self.append(samples);
+        let now = packet.at;
+        if self.arrivals.note(packet.seq, packet.time, now) && self.was_kept {
+            // The one before was lost, and came as a copy in this one.
+            self.received.hop.lost += 1;
+            self.received.hop.recovered += 1;
+        }
+        self.received.jitter_ms = self.arrivals.jitter_ms();
+        let place = self.order.push(packet);
+        match place {
+            Place::Kept | Place::Useless => {}
+            Place::NewStream => self.start_again(),
+            Place::Late => self.received.hop.late += 1,
+        }
+        self.was_kept = place == Place::Kept;
+        while let Some((packet, hole)) = self.order.pop(now, false) {
+            self.play(&packet, hole, now);
         }
     }
 
-    /// The next 20 ms.
-    pub(crate) fn next_frame(&mut self) -> Frame {
-        let mut frame = Frame::silence(self.rate);
-        self.flowing |= self.pcm.len() >= self.rate.samples_in_ms(START_MS);
-        if !self.flowing {
-            return frame;
+    /// When to [`poll`](Self::poll), if no packet comes before.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        [self.order.deadline(), self.steady.deadline()].into_iter().flatten().min()
+    }
+
+    /// Lets time pass: gives up what is missing, and makes up what is due.
+    pub(crate) fn poll(&mut self, now: Instant) {
+        while let Some((packet, hole)) = self.order.pop(now, false) {
+            self.play(&packet, hole, now);
         }
-        let out = frame.as_mut_slice();
-        if self.pcm.len() >= out.len() {
-            let count = out.len();
-            for (to, from) in out.iter_mut().zip(self.pcm.drain(..count)) {
-                *to = from;
+        while self.steady.is_due(now) {
+            // Behind a hole there is something better than a guess.
+            match self.order.pop(now, true) {
+                Some((packet, hole)) => self.play(&packet, hole, now),
+                None => self.make_up(),
             }
-            self.concealed_in_a_row = 0;
-        } else if self.concealed_in_a_row < MOST_CONCEALED {
-            // Late, most likely: bridge the hole; what comes then is heard that much later.
-            self.concealed_in_a_row += 1;
-            if self.decoder.conceal(out).is_err() {
-                out.fill(0);
-            }
+        }
+    }
+
+    /// The next frame, while there is one.
+    pub(crate) fn frame(&mut self) -> Option<Frame> {
+        let frame = self.steady.frame_out()?;
+        let (pcm, hop) = (frame.as_slice(), &mut self.received.hop);
+        let (samples, square_sum) = (pcm.len() as u64, levels::square_sum(pcm));
+        hop.frames += 1;
+        hop.samples += samples;
+        hop.square_sum += square_sum;
+        hop.silent += u64::from(levels::dbfs_of(square_sum, samples) < SILENT_DBFS);
+        Some(frame)
+    }
+
+    /// What came in so far.
+    pub(crate) fn received(&self) -> &Received {
+        &self.received
+    }
+
+    /// Another participant is listened to from now on.
+    pub(crate) fn switch(&mut self) {
+        self.order = Order::new();
+        self.start_again();
+    }
+
+    fn start_again(&mut self) {
+        // Cannot fail; a decoder that remembers another stream would only start a little rough.
+        let _ = self.decoder.reset();
+        self.arrivals.start_again();
+        self.steady.start_again();
+    }
+
+    /// Decodes the packet whose turn it is, after what fills the hole before it.
+    fn play(&mut self, packet: &Packet, hole: Hole, now: Instant) {
+        let samples = self.samples(packet_duration_48k(&packet.payload).unwrap_or(0).into());
+        let missing = self.steady.missing_frames(self.samples(hole.ticks));
+        let here = samples.saturating_add(self.samples(self.order.held_ticks()));
+        if hole.lost > 0 {
+            self.received.hop.lost += self.lost_frames(hole, samples);
+            self.fill(missing, packet, here, now);
         } else {
-            self.flowing = false;
-            self.concealed_in_a_row = 0;
-            self.pcm.clear();
+            self.stay_silent(missing.min(self.steady.room_before(here, now)));
         }
-        frame
-    }
-
-    /// Forgets everything: another participant is listened to.
-    pub(crate) fn reset(&mut self) -> Result<(), CodecError> {
-        *self = Self::new(self.rate)?;
-        Ok(())
-    }
-
-    /// Replaces `lost` packets (taken for 20 ms each) before `packet`, which may carry a copy of the last.
-    fn fill_in(&mut self, lost: u64, packet: &[u8]) {
-        let frame = self.rate.frame_samples();
-        for missing in (0..lost).rev() {
-            let out = &mut self.scratch[..frame];
-            let made =
-                if missing == 0 { self.decoder.decode_fec(packet, out) } else { self.decoder.conceal(out) };
-            if let Ok(samples) = made {
-                self.append(samples);
+        match self.decoder.decode(&packet.payload, &mut self.scratch) {
+            Ok(decoded) => self.received.hop.late += self.steady.hear(&self.scratch[..decoded], now),
+            // It cannot be decoded: as good as lost.
+            Err(_) => {
+                self.received.hop.lost += self.in_frames(samples);
+                for _ in 0..self.in_frames(samples).min(MOST_GUESSED.into()) {
+                    self.make_up();
+                }
             }
         }
     }
 
-    fn append(&mut self, samples: usize) {
-        self.pcm.extend(&self.scratch[..samples]);
-        if self.pcm.len() > self.rate.samples_in_ms(MOST_MS) {
-            let excess = self.pcm.len() - self.rate.samples_in_ms(START_MS);
-            self.pcm.drain(..excess);
+    /// Fills a hole of `missing` frames before `packet`: guesses, then silence as far as the clock has room for it, and the
+    /// copy of the last frame that `packet` may carry.
+    fn fill(&mut self, missing: usize, packet: &Packet, here: usize, now: Instant) {
+        if self.steady.is_full() {
+            return;
         }
+        let copied = self.copied_samples(packet).min(missing * self.rate.frame_samples());
+        let made_up = missing - copied / self.rate.frame_samples();
+        let guessed = made_up.min(MOST_GUESSED as usize);
+        for _ in 0..guessed {
+            self.make_up();
+        }
+        let room = self.steady.room_before(here.saturating_add(copied), now);
+        self.stay_silent((made_up - guessed).min(room));
+        if copied > 0 {
+            if let Ok(samples) = self.decoder.decode_fec(&packet.payload, &mut self.scratch[..copied]) {
+                self.received.hop.recovered += self.in_frames(samples);
+                self.received.hop.late += self.steady.hear(&self.scratch[..samples], now);
+            }
+        }
+    }
+
+    /// How much of what came before `packet` can be rebuilt from it: as much as one of its own Opus frames holds, and of
+    /// shorter ones a whole frame of ours, the rest of which is guessed.
+    fn copied_samples(&self, packet: &Packet) -> usize {
+        if !carries_fec(&packet.payload) {
+            return 0;
+        }
+        let frame = frame_duration_48k(&packet.payload).unwrap_or(0);
+        self.samples(frame.into()).max(self.rate.frame_samples())
+    }
+
+    /// One frame in place of what did not come.
+    fn make_up(&mut self) {
+        let in_a_row = self.steady.frames_made_up();
+        let frame = self.rate.frame_samples();
+        if in_a_row < MOST_GUESSED && self.steady.is_speaking() {
+            if self.decoder.conceal(&mut self.scratch[..frame]).is_ok() {
+                self.received.hop.concealed += 1;
+                self.steady.make_up(&mut self.scratch[..frame], in_a_row + 1 == MOST_GUESSED);
+                return;
+            }
+        }
+        self.steady.fall_silent();
+    }
+
+    fn stay_silent(&mut self, frames: usize) {
+        for _ in 0..frames {
+            self.steady.fall_silent();
+        }
+    }
+
+    /// A sender's packet is as long as the one after it, as a rule; and more than the hole was not lost.
+    fn lost_frames(&self, hole: Hole, samples: usize) -> u64 {
+        let lost = hole.lost.saturating_mul(samples as u64);
+        let lost = usize::try_from(lost).unwrap_or(usize::MAX).min(self.samples(hole.ticks));
+        self.in_frames(lost).max(1)
+    }
+
+    fn in_frames(&self, samples: usize) -> u64 {
+        samples.div_ceil(self.rate.frame_samples()) as u64
+    }
+
+    /// Ticks of the RTP clock, in samples.
+    fn samples(&self, ticks: u64) -> usize {
+        usize::try_from(ticks / u64::from(OPUS_CLOCK_HZ / self.rate.hz())).unwrap_or(usize::MAX)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use audio::levels::{goertzel_dbfs, tone};
-    use audio::opus::Encoder;
-
-    const RATE: SampleRate = SampleRate::Hz16000;
-
-    /// A second of 440 Hz at −12 dBFS as Opus packets.
-    fn packets() -> Vec<Vec<u8>> {
-        let mut encoder = Encoder::new(RATE).expect("encoder");
-        let mut packet = [0; 1275];
-        tone(RATE, 440.0, -12.0, 16_000)
-            .chunks(RATE.frame_samples())
-            .map(|frame| {
-                let length = encoder.encode(frame, &mut packet).expect("encodes");
-                packet[..length].to_vec()
-            })
-            .collect()
-    }
-
-    /// What is heard of `arrivals`: per frame time, the packets that arrive in it.
-    fn hear(arrivals: &[Vec<u64>]) -> Vec<Vec<i16>> {
-        let packets = packets();
-        let mut incoming = Incoming::new(RATE).expect("decoder");
-        let mut frames = Vec::new();
-        for arriving in arrivals {
-            for &seq in arriving {
-                incoming.packet(1000 + seq, &packets[seq as usize]);
-            }
-            frames.push(incoming.next_frame().as_slice().to_vec());
-        }
-        frames
-    }
-
-    fn level(frame: &[i16]) -> f64 {
-        goertzel_dbfs(frame, RATE, 440.0)
-    }
-
-    /// Levels of the frames from the 5th on, when a tone is under way.
-    fn levels_under_way(frames: &[Vec<i16>]) -> Vec<f64> {
-        frames[5..].iter().map(|frame| level(frame)).collect()
-    }
-
-    #[test]
-    fn a_steady_stream_comes_out_whole() {
-        let frames = hear(&(0..50).map(|n| vec![n]).collect::<Vec<_>>());
-        assert_eq!(frames[0], vec![0; 320], "one packet is not enough to start");
-        for level in levels_under_way(&frames) {
-            assert!((level + 12.0).abs() < 1.0, "{level}");
-        }
-    }
-
-    #[test]
-    fn jitter_of_a_packet_is_not_heard() {
-        // From the 10th on, packets come in pairs every 40 ms.
-        let arrivals: Vec<Vec<u64>> = (0..50)
-            .map(|n| match n {
-                0..10 => vec![n],
-                _ if n % 2 == 1 => vec![n - 1, n],
-                _ => vec![],
-            })
-            .collect();
-        for level in levels_under_way(&hear(&arrivals)) {
-            assert!((level + 12.0).abs() < 1.0, "{level}");
-        }
-    }
-
-    #[test]
-    fn lost_packets_are_filled_in_and_a_late_one_changes_nothing() {
-        let lossy: Vec<Vec<u64>> = (0..50).map(|n| if n % 10 == 9 { vec![] } else { vec![n] }).collect();
-        let frames = hear(&lossy);
-        // A guess at a pure tone is a weaker tone, but far from the −120 dBFS of silence.
-        for level in levels_under_way(&frames) {
-            assert!(level > -35.0, "{level}");
-        }
-        let late: Vec<Vec<u64>> = (0..50)
-            .map(|n| match n {
-                n if n % 10 == 9 => vec![],
-                n if n % 10 == 2 && n > 10 => vec![n - 3, n],
-                n => vec![n],
-            })
-            .collect();
-        assert_eq!(hear(&late), frames);
-    }
-
-    #[test]
-    fn a_long_hole_becomes_silence_and_sound_starts_again() {
-        let arrivals: Vec<Vec<u64>> =
-            (0..50).map(|n| if (20..35).contains(&n) { vec![] } else { vec![n] }).collect();
-        let frames = hear(&arrivals);
-        assert_eq!(frames[30], vec![0; 320]);
-        assert!(level(&frames[45]) > -15.0);
-    }
-
-    #[test]
-    fn a_burst_does_not_become_lasting_delay() {
-        let packets = packets();
-        let mut incoming = Incoming::new(RATE).expect("decoder");
-        for (seq, packet) in (0..).zip(&packets) {
-            incoming.packet(seq, packet);
-            assert!(incoming.pcm.len() <= RATE.samples_in_ms(MOST_MS));
-        }
-    }
-
-    #[test]
-    fn a_new_stream_is_heard_though_its_numbers_start_again() {
-        let packets = packets();
-        let mut incoming = Incoming::new(RATE).expect("decoder");
-        incoming.packet(70_000, &packets[0]);
-        for (seq, packet) in (3..).zip(&packets[..3]) {
-            incoming.packet(seq, packet);
-        }
-        assert_eq!(incoming.pcm.len(), 4 * RATE.frame_samples());
-        incoming.packet(5, &[]);
-        incoming.packet(6, &[]);
-        assert_eq!(incoming.next_seq, Some(7), "a broken packet is a lost one");
-    }
-}
+mod line;
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod stories;
