@@ -7,6 +7,7 @@
 
 pub mod counts;
 pub mod levels;
+pub mod mos;
 pub mod ogg;
 pub mod opus;
 pub mod playout;
