@@ -18,6 +18,7 @@ mod ending;
 mod news;
 mod notes;
 mod room;
+mod soundness;
 mod state;
 mod step;
 #[cfg(test)]
@@ -35,6 +36,7 @@ pub use news::{
 };
 use room::OurRoom;
 pub use room::Room;
+pub use soundness::{AGENT_WITHIN, PACKETS_WITHIN, TRANSCRIPT_WITHIN, VOICE_WITHIN};
 use state::State;
 
 /// Room and agent must both be ready after this; the agent's REST calls have 30 s in all.

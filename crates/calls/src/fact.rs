@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::outcome::{EndReason, OutcomeKind};
 use crate::phone::{MaskedNumber, MaskedText};
+use crate::sound::SoundSecond;
 
 /// Something that happened in the life of a call. Times are the recorder's; durations are in the fact.
 /// Nothing secret is ever in one, and no number that could be dialed: that stands in the job alone.
@@ -94,6 +95,18 @@ pub enum Fact {
     Said { by: Speaker, text: String },
     /// The callee interrupted the agent: so much queued speech was thrown away.
     BargeIn { dropped_ms: u64 },
+    /// What passed each hop in about a second.
+    SoundSecond(SoundSecond),
+    /// So long after the answer no packet of the callee's voice has come.
+    NoPackets { after_answer_ms: u64 },
+    /// Packets of the callee's come, and so far nothing but silence in them, though it was its turn to talk.
+    OnlySilence { after_answer_ms: u64 },
+    /// The callee is heard, and so far not a sound of the agent's has gone out to it.
+    OneWayAudio { after_answer_ms: u64 },
+    /// The callee has talked, and so far the agent's vendor has understood nothing.
+    NotTranscribed { after_answer_ms: u64 },
+    /// What was told of the sound is true no more.
+    SoundHealed { trouble: SoundTrouble, after_answer_ms: u64 },
     /// A message from the agent that we do not understand; noted once a kind.
     AgentMessageIgnored { detail: String },
     /// The callee pressed a key.
@@ -155,6 +168,20 @@ pub enum NotNow {
     TooManyCalls,
     /// As many calls to the country have begun in this second as may.
     TooManyPerSecond,
+}
+
+/// What may be wrong with a call's sound from its answer on. Told once a call, each for itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SoundTrouble {
+    /// [`Fact::NoPackets`].
+    NoPackets,
+    /// [`Fact::OnlySilence`].
+    OnlySilence,
+    /// [`Fact::OneWayAudio`].
+    OneWayAudio,
+    /// [`Fact::NotTranscribed`].
+    NotTranscribed,
 }
 
 /// Who said something.

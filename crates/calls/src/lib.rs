@@ -28,4 +28,5 @@ pub mod routing;
 pub mod secret;
 pub mod settle;
 pub mod sip_outcome;
+pub mod sound;
 pub mod trigger;

@@ -397,3 +397,23 @@ async fn the_pointer_by_day_has_no_number_in_it() {
     assert!(there.ends_with(format!("by-day/2026-07-21/120000-{key}.json")));
     assert_eq!(serde_json::from_str::<ByDay>(&std::fs::read_to_string(there).unwrap()).unwrap(), pointer);
 }
+
+#[tokio::test(start_paused = true)]
+async fn seconds_of_sound_are_no_news_but_go_along_with_it_or_once_there_are_many() {
+    let store = Flaky::with([]);
+    let folders = CallFolders::over(store.clone());
+    let mut writer = FactsWriter::start(folders.clone(), attempt(), draw_nonce());
+    let second = Fact::SoundSecond(calls::sound::SoundSecond { queued_ms: 20, ..Default::default() });
+    for _ in 0..30 {
+        writer.note(at(), second.clone());
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    assert_eq!(store.puts(), 0);
+    writer.note(at(), Fact::BridgeActive);
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    assert_eq!((store.puts(), folders.facts(&attempt()).await.unwrap().len()), (1, 31));
+    (0..400).for_each(|_| writer.note(at(), second.clone()));
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    assert_eq!((store.puts(), folders.facts(&attempt()).await.unwrap().len()), (2, 431));
+    writer.close(Duration::from_secs(1)).await.unwrap();
+}

@@ -1,5 +1,7 @@
 //! One line a fact: a title that never changes, and what is particular about this one.
 
+mod sound;
+
 use calls::fact::{Fact, NotNow, Speaker};
 use tracing::Level;
 
@@ -98,6 +100,41 @@ pub fn line(fact: &Fact, words: bool) -> Line {
         Fact::BargeIn { dropped_ms } => {
             (Level::INFO, "barge-in", format!("{dropped_ms} ms of queued speech thrown away"))
         }
+        Fact::SoundSecond(second) => (Level::DEBUG, "sound, a second", sound::second(second)),
+        Fact::NoPackets { after_answer_ms } => (
+            Level::WARN,
+            "no packets",
+            format!("not one of the callee's in {:.0} s", ms_to_s(*after_answer_ms)),
+        ),
+        Fact::OnlySilence { after_answer_ms } => (
+            Level::WARN,
+            "only silence",
+            format!(
+                "packets come, but the callee is not heard, {:.0} s after the answer",
+                ms_to_s(*after_answer_ms)
+            ),
+        ),
+        Fact::OneWayAudio { after_answer_ms } => (
+            Level::WARN,
+            "one-way audio",
+            format!(
+                "the callee is heard, the agent is not, {:.0} s after the answer",
+                ms_to_s(*after_answer_ms)
+            ),
+        ),
+        Fact::NotTranscribed { after_answer_ms } => (
+            Level::WARN,
+            "not transcribed",
+            format!(
+                "the callee talks, the vendor has no word of it, {:.0} s after the answer",
+                ms_to_s(*after_answer_ms)
+            ),
+        ),
+        Fact::SoundHealed { trouble, after_answer_ms } => (
+            Level::INFO,
+            "sound healed",
+            format!("{}, {:.0} s after the answer", sound::healed(*trouble), ms_to_s(*after_answer_ms)),
+        ),
         Fact::AgentMessageIgnored { detail } => (Level::WARN, "agent message ignored", detail.clone()),
         Fact::Dtmf { .. } => (Level::INFO, "key pressed", String::new()),
         Fact::RoomReconnecting => (Level::WARN, "room reconnecting", "sound goes on meanwhile".into()),

@@ -8,9 +8,11 @@ use proptest::prelude::*;
 
 use super::stories::{outbound_that_retries, plan};
 use super::*;
+use crate::fact::{SoundTrouble, Speaker};
 use crate::outcome::OutcomeKind;
 use crate::plan::Leg;
 use crate::sip_outcome::{DialFailure, NotSent};
+use crate::sound::{HopSecond, SoundSecond};
 
 fn text() -> String {
     "something".into()
@@ -57,12 +59,27 @@ fn any_input() -> impl Strategy<Value = Input> {
         Just(Input::Sound(SoundEvent::FirstAgentAudio)),
         Just(Input::Sound(SoundEvent::Flushed { dropped_ms: 7 })),
         Just(Input::Sound(SoundEvent::PlayedOut)),
+        any_second().prop_map(|second| Input::Sound(SoundEvent::Second(second))),
+        prop::sample::select(vec![Speaker::Callee, Speaker::Agent])
+            .prop_map(|by| Input::Agent(AgentEvent::Said { by, text: text() })),
         Just(Input::OutcomeStored(Ok(()))),
         Just(Input::OutcomeStored(Err(NotStored::Failed(text())))),
         Just(Input::OutcomeStored(Err(NotStored::AnotherIsThere(text())))),
         Just(Input::Drain),
         Just(Input::Tick),
     ]
+}
+
+fn any_second() -> impl Strategy<Value = SoundSecond> {
+    let hop = (0u32..60, 0u32..60);
+    let hop = hop.prop_map(|(frames, silent)| HopSecond { frames, silent, ..HopSecond::default() });
+    let packets = prop::option::of(1u32..60).prop_map(Option::unwrap_or_default);
+    (packets, hop.clone(), hop).prop_map(|(packets, room_to_agent, queue_to_room)| SoundSecond {
+        packets,
+        room_to_agent,
+        queue_to_room,
+        ..SoundSecond::default()
+    })
 }
 
 #[derive(Default)]
@@ -80,6 +97,9 @@ struct Tally {
     closed: Option<Instant>,
     deletions: u32,
     finishes: u32,
+    /// What was told of the sound.
+    troubles: Vec<SoundTrouble>,
+    healed: Vec<SoundTrouble>,
 }
 
 impl Tally {
@@ -93,12 +113,33 @@ impl Tally {
                     self.outcomes.push(ending)
                 }
                 Effect::Record(Fact::Ending { .. }) => self.ended = true,
+                Effect::Record(fact) => self.hear(&fact),
                 Effect::CloseAgent => self.closed = self.closed.or(Some(now)),
                 Effect::DeleteRoom => self.deletions += 1,
                 Effect::Finish => self.finishes += 1,
                 _ => {}
             }
         }
+    }
+
+    fn hear(&mut self, fact: &Fact) {
+        let trouble = match fact {
+            Fact::NoPackets { .. } => SoundTrouble::NoPackets,
+            Fact::OnlySilence { .. } => SoundTrouble::OnlySilence,
+            Fact::OneWayAudio { .. } => SoundTrouble::OneWayAudio,
+            Fact::NotTranscribed { .. } => SoundTrouble::NotTranscribed,
+            Fact::SoundHealed { trouble, .. } => {
+                assert!(self.troubles.contains(trouble), "{trouble:?} heals and was never told");
+                assert!(!self.healed.contains(trouble), "{trouble:?} heals twice");
+                return self.healed.push(*trouble);
+            }
+            _ => return,
+        };
+        assert!(
+            !self.ended && !self.troubles.contains(&trouble),
+            "{trouble:?} is told once, while they talk"
+        );
+        self.troubles.push(trouble);
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::fact::Speaker;
 use crate::outcome::EndReason;
 use crate::sip_outcome::DialFailure;
+use crate::sound::SoundSecond;
 
 /// News for a call.
 #[derive(Clone, Debug, PartialEq)]
@@ -270,4 +271,7 @@ pub enum SoundEvent {
     },
     /// Everything queued was played.
     PlayedOut,
+    /// What passed each hop since this was told last, about a second ago; told from the opening of the sound to its
+    /// close.
+    Second(SoundSecond),
 }

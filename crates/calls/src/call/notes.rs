@@ -1,7 +1,7 @@
 //! News becomes facts, whatever the state; facts that happen once a call are recorded by the steps.
 
 use super::state::State;
-use super::{AgentEvent, Call, Input, LegEvent, NotStored, RoomEvent};
+use super::{AgentEvent, Call, Input, LegEvent, NotStored, RoomEvent, SoundEvent};
 use crate::fact::Fact;
 use crate::phone::MaskedText;
 use crate::plan::Leg;
@@ -18,6 +18,7 @@ impl Call {
             Input::OutcomeStored(Err(NotStored::AnotherIsThere(detail))) => {
                 Some(Fact::OutcomeNotWritten { detail: detail.clone() })
             }
+            Input::Sound(SoundEvent::Second(second)) => Some(Fact::SoundSecond(*second)),
             Input::Drain => Some(Fact::Draining),
             // An outcome that is not written yet is no fact before its last try has failed.
             Input::OutcomeStored(Err(NotStored::Failed(_))) | Input::Sound(_) | Input::Tick => None,

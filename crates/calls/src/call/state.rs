@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use super::soundness::Soundness;
 use super::{LegEnd, PREPARE_CAP};
 use crate::outcome::{EndReason, Ending};
 use crate::plan::{CallPlan, Leg};
@@ -105,6 +106,8 @@ pub(super) struct Talk {
     pub(super) bridge_active: bool,
     pub(super) first_agent_audio: Option<Duration>,
     pub(super) barge_ins: u32,
+    /// Whether both can be heard.
+    pub(super) soundness: Soundness,
     /// Nothing has come from the agent since then; `None` before it is connected.
     pub(super) silent_since: Option<Instant>,
     /// When it has called tools of late.
@@ -172,6 +175,7 @@ impl Talk {
             bridge_active: false,
             first_agent_audio: None,
             barge_ins: 0,
+            soundness: Soundness::default(),
             silent_since: None,
             tool_calls: VecDeque::new(),
             detail: None,

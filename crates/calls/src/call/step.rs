@@ -8,7 +8,7 @@ use super::{
     LegEvent, RoomEvent, RoomFailure, RoomLoss, SoundEvent, TOOL_LOOP_CALLS, TOOL_LOOP_WITHIN, WHY_ENDED_CAP,
     WhyAgentEnded, millis,
 };
-use crate::fact::Fact;
+use crate::fact::{Fact, Speaker};
 use crate::outcome::{EndReason, Ending, Reason};
 
 impl Call {
@@ -162,6 +162,8 @@ impl Call {
                 | AgentEvent::ConnectFailed { .. }
                 | AgentEvent::CreateFailed { .. },
             ) => return self.hang_up(&talk, EndReason::AgentClosed, now),
+            Input::Agent(AgentEvent::Said { by: Speaker::Callee, .. }) => self.is_understood(&mut talk, now),
+            Input::Sound(SoundEvent::Second(second)) => self.look_at_sound(&mut talk, &second, now),
             Input::Sound(event) => self.hear(&mut talk, event, now),
             Input::Drain if self.is_drained(now) => return self.hang_up(&talk, EndReason::Drained, now),
             Input::Tick if now >= talk.longest_end(&self.plan.profile) => {
@@ -192,7 +194,10 @@ impl Call {
                 talk.barge_ins += 1;
                 self.record(Fact::BargeIn { dropped_ms });
             }
-            SoundEvent::FirstAgentAudio | SoundEvent::Flushed { .. } | SoundEvent::PlayedOut => {}
+            SoundEvent::FirstAgentAudio
+            | SoundEvent::Flushed { .. }
+            | SoundEvent::PlayedOut
+            | SoundEvent::Second(_) => {}
         }
     }
 

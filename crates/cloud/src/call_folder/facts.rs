@@ -18,6 +18,9 @@ use super::{CallFolders, StoreError, paths};
 const WAITING: usize = 1024;
 /// News is written at the latest after this long.
 const EVERY: Duration = Duration::from_secs(5);
+/// What passed in each second of a call is not waited for: it is written along with other news, or once there are so
+/// many bytes of it (about a minute's). A segment is a request that is paid for.
+const SECONDS_WORTH: usize = 16 << 10;
 /// Facts that could not be written are kept up to this many bytes.
 const MOST_UNWRITTEN: usize = 4 << 20;
 
@@ -52,7 +55,8 @@ impl FactsWriter {
     /// Must be called within a tokio runtime.
     pub fn start(folders: CallFolders, attempt: AttemptId, owner: Nonce) -> Self {
         let (jobs, inbox) = mpsc::channel(WAITING);
-        let segments = Segments { folders, attempt, owner, number: 1, unwritten: Vec::new() };
+        let segments =
+            Segments { folders, attempt, owner, number: 1, unwritten: Vec::new(), has_news: false };
         Self { jobs, task: tokio::spawn(segments.write_all(inbox)), left_out: 0 }
     }
 
@@ -101,6 +105,8 @@ struct Segments {
     owner: Nonce,
     number: u32,
     unwritten: Vec<u8>,
+    /// There is more in it than what passed in each second.
+    has_news: bool,
 }
 
 impl Segments {
@@ -114,7 +120,7 @@ impl Segments {
                     Some(Job::Flush) => self.write_or_keep().await,
                     None => break,
                 },
-                _ = ticks.tick() => self.write_or_keep().await,
+                _ = ticks.tick() => if self.is_worth_writing() { self.write_or_keep().await },
             }
         }
         let mut tries = super::retry::Pauses::start();
@@ -133,7 +139,12 @@ impl Segments {
     fn take(&mut self, line: &RecordedFact) {
         if self.unwritten.len() < MOST_UNWRITTEN && serde_json::to_writer(&mut self.unwritten, line).is_ok() {
             self.unwritten.push(b'\n');
+            self.has_news |= !matches!(line.fact, Fact::SoundSecond(_));
         }
+    }
+
+    fn is_worth_writing(&self) -> bool {
+        self.has_news || self.unwritten.len() >= SECONDS_WORTH
     }
 
     async fn write_or_keep(&mut self) {
@@ -156,6 +167,7 @@ impl Segments {
             .await
             .map_err(|error| super::retry::unavailable(&path, &error))?;
         self.unwritten.clear();
+        self.has_news = false;
         self.number += 1;
         Ok(())
     }
