@@ -36,9 +36,11 @@ build-WatcherFunction:
 	@exec scripts/function watcher '$(ARTIFACTS_DIR)'
 
 # What a call costs here: times, memory, CPU, beside a bridge on LiveKit's Python SDK and beside LiveKit's own engine.
-# Prints tables and writes bench/report.md. make bench ROUNDS=2 is a try and takes minutes less.
+# Prints tables and writes bench/report.md. make bench ROUNDS=2 is a try and takes minutes less. make bench SOAK=1 carries
+# 2,000 short calls and one of an hour (SHORT_CALLS=200, LONG_CALL_MINUTES=1) and fails where a worker keeps something.
 bench:
-	@$(if $(ROUNDS),ROUNDS='$(ROUNDS)') exec scripts/bench
+	@ROUNDS='$(ROUNDS)' CALLS='$(CALLS)' SOAK='$(SOAK)' SHORT_CALLS='$(SHORT_CALLS)' \
+		LONG_CALL_MINUTES='$(LONG_CALL_MINUTES)' scripts/bench
 
 # Simulated campaign days, from a seed, until so many attempts were made; any promise of the call folder that breaks is
 # told with what led to it: make chaos, or make chaos ATTEMPTS=10000000 SEED=7, and DAY=3 TRACE=key to look again.

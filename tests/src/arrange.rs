@@ -223,7 +223,7 @@ impl Arrangement {
 }
 
 /// A Brazilian mobile number that no other call of this process has.
-pub(crate) fn fresh_number() -> String {
+pub fn fresh_number() -> String {
     static NEXT: AtomicU32 = AtomicU32::new(1);
     format!("+5511987{:06}", NEXT.fetch_add(1, Ordering::Relaxed))
 }

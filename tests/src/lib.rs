@@ -22,6 +22,7 @@ pub mod arrange;
 pub mod cloud;
 pub mod ears;
 pub mod ended;
+pub mod flat;
 pub mod gaps;
 mod leaks;
 mod live;

@@ -166,6 +166,8 @@ pub struct Script {
     pub say: Vec<Step>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub echo: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub echo_packets: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hang_up_after_ms: Option<u64>,
 }

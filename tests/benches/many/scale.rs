@@ -1,0 +1,168 @@
+//! What a further call costs a worker, and what it does to the others' sound.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use jiff::Timestamp;
+use serde::Serialize;
+use sim::stack::{Call, Script};
+use sim::ultravox::{self, Line};
+use tests::flat::Held;
+use tests::gaps::GapErrors;
+use tests::usage::cpu_seconds;
+use tests::{Scene, agent};
+use tokio::time::{Instant, sleep};
+
+use crate::Settings;
+use crate::crowd::{Called, Crowd};
+
+/// Sound flows for so long before it is watched, and then for so long.
+const SETTLING: Duration = Duration::from_secs(5);
+const WATCHING: Duration = Duration::from_secs(20);
+/// Time between two messages while the calls begin: joining a room costs more than being in it.
+const RAMP: Duration = Duration::from_millis(500);
+/// How far ahead of playback the agent sends: the vendor's own default.
+const AHEAD_MS: u32 = 60;
+/// So many phones are asked when each packet came.
+const LISTENED_TO: usize = 8;
+
+/// One worker with one call and with many.
+#[derive(Debug, Serialize)]
+pub struct Many {
+    /// How many calls there were at once.
+    calls: u32,
+    alone: Figures,
+    together: Figures,
+    /// Memory that each call after the first took: PSS, in MB (10⁶ bytes).
+    pss_per_further_call_mb: f64,
+    /// How many calls one core carries, by the CPU time that the worker took for these.
+    calls_per_core: f64,
+    /// With many, by how many times a call takes as much CPU as the only one, and its gap error is as large.
+    cpu_times: f64,
+    gap_error_p99_times: f64,
+}
+
+/// A worker, seen for a while.
+#[derive(Debug, Serialize)]
+struct Figures {
+    /// CPU-seconds of the worker, per second and call.
+    cpu_per_call_second: f64,
+    held: Held,
+    /// At the phones that were asked: the worst of them.
+    gap_error_p50_ms: f64,
+    gap_error_p99_ms: f64,
+    gap_error_max_ms: f64,
+    /// Packets a second at the phone that got fewest; 50 is right.
+    packets_per_second: f64,
+    /// Seconds of sound a second at the agent that got least; 1 is right.
+    sound_to_agent_per_second: f64,
+    /// The machine's load average of the last minute, everything counted.
+    load_1m: f64,
+}
+
+/// Measures one call, then `calls` at once.
+pub async fn measure(scene: &Scene, settings: &Settings, calls: u32) -> Result<Many> {
+    ensure!(calls > 1, "CALLS must be at least 2");
+    let talk = SETTLING * 4 + WATCHING * 3 + RAMP * calls * 2;
+    let crowd = Crowd::begin(scene, settings, (calls, talk + Duration::from_secs(60)), talker(talk)).await?;
+    let mut called = vec![crowd.call(&echoes()).await?];
+    let alone = watch(&crowd, &called).await?;
+    for _ in 1..calls {
+        called.push(crowd.call(&echoes()).await?);
+        sleep(RAMP).await;
+    }
+    let together = watch(&crowd, &called).await?;
+    for call in &called {
+        crowd.hang_up(&crowd.talks(call).await?).await?;
+    }
+    for call in &called {
+        crowd.ends(call).await?;
+    }
+    crowd.end().await?;
+    Ok(Many {
+        calls,
+        pss_per_further_call_mb: (together.held.pss_mb - alone.held.pss_mb) / f64::from(calls - 1),
+        calls_per_core: 1.0 / together.cpu_per_call_second,
+        cpu_times: together.cpu_per_call_second / alone.cpu_per_call_second,
+        gap_error_p99_times: together.gap_error_p99_ms / alone.gap_error_p99_ms,
+        alone,
+        together,
+    })
+}
+
+async fn watch(crowd: &Crowd<'_>, called: &[Called]) -> Result<Figures> {
+    let mut legs = Vec::new();
+    for call in called {
+        legs.push(crowd.talks(call).await?);
+    }
+    sleep(SETTLING).await;
+    let before = Moment::now(crowd)?;
+    sleep(WATCHING).await;
+    let after = Moment::now(crowd)?;
+    let seconds = (after.at - before.at).as_secs_f64();
+    let calls = u32::try_from(called.len())?;
+    let gaps = gaps(crowd, &legs, &before, &after).await?;
+    let most = |figure: fn(&GapErrors) -> f64| gaps.iter().map(figure).fold(0.0, f64::max);
+    let agents = before.heard_s.iter().zip(&after.heard_s).map(|(before, after)| (after - before) / seconds);
+    let figures = Figures {
+        cpu_per_call_second: (after.cpu_s - before.cpu_s) / seconds / f64::from(calls),
+        held: Held::by(crowd.worker(), calls)?,
+        gap_error_p50_ms: most(|gaps| gaps.p50_ms),
+        gap_error_p99_ms: most(|gaps| gaps.p99_ms),
+        gap_error_max_ms: most(|gaps| gaps.max_ms),
+        packets_per_second: gaps.iter().map(|gaps| gaps.gaps as f64 / seconds).fold(f64::MAX, f64::min),
+        sound_to_agent_per_second: agents.fold(f64::MAX, f64::min),
+        load_1m: load()?,
+    };
+    // Torn sound is a result; no sound is no call.
+    ensure!(before.heard_s.len() == called.len(), "{} agents for {calls} calls", before.heard_s.len());
+    ensure!(figures.sound_to_agent_per_second > 0.5, "an agent hears too little: {figures:#?}");
+    ensure!(figures.packets_per_second > 25.0, "a callee hears too little: {figures:#?}");
+    Ok(figures)
+}
+
+/// At some of the phones, the first of them among them, evenly chosen.
+async fn gaps(crowd: &Crowd<'_>, legs: &[Call], before: &Moment, after: &Moment) -> Result<Vec<GapErrors>> {
+    let mut all = Vec::new();
+    for leg in legs.iter().step_by(legs.len().div_ceil(LISTENED_TO)) {
+        let arrivals = crowd.arrivals(leg).await?;
+        all.push(GapErrors::of(&arrivals, before.at_us..after.at_us).context("no packets at a phone")?);
+    }
+    Ok(all)
+}
+
+/// How everything stands at one moment.
+struct Moment {
+    at: Instant,
+    /// The same, in Unix microseconds.
+    at_us: i64,
+    cpu_s: f64,
+    heard_s: Vec<f64>,
+}
+
+impl Moment {
+    fn now(crowd: &Crowd<'_>) -> Result<Self> {
+        Ok(Self {
+            heard_s: crowd.agents_have_heard(),
+            cpu_s: cpu_seconds(crowd.worker())?.0,
+            at: Instant::now(),
+            at_us: Timestamp::now().as_microsecond(),
+        })
+    }
+}
+
+/// Sends the agent's packets back as they came: forty that decode and encode would be this machine's whole work.
+fn echoes() -> Script {
+    Script { ring_ms: Some(50), answer_after_ms: Some(200), echo_packets: true, ..Script::default() }
+}
+
+/// Talks all the time, whoever talks to it.
+pub fn talker(talk: Duration) -> ultravox::Script {
+    let lines = vec![Line::Monologue { ms: talk.as_millis() as u32 }];
+    ultravox::Script { lines, talk_dbfs: 0.0, ahead_ms: Some(AHEAD_MS), ..agent::silent() }
+}
+
+fn load() -> Result<f64> {
+    let text = std::fs::read_to_string("/proc/loadavg")?;
+    text.split_whitespace().next().context("/proc/loadavg is empty")?.parse().context("/proc/loadavg")
+}
