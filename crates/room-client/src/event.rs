@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::time::Duration;
 
+use livekit_protocol::leave_request::Action;
 use livekit_protocol::{DisconnectReason, participant_info};
 
 /// News from the room, in the order in which it was learned.
@@ -48,8 +50,15 @@ pub enum RoomEvent {
     },
     /// The websocket or the media path is lost and being brought back. Sound may go on meanwhile.
     Reconnecting,
-    /// What was lost is back.
+    /// What was lost is back, and nothing was missed.
     Resumed,
+    /// The session was lost for good, and the room is joined anew under the same identity: see
+    /// [`Room::rejoin_when_lost`](crate::Room::rejoin_when_lost). Those who are in the room follow, as after the first
+    /// join; who does not has left, or has yet to come back.
+    Rejoined {
+        /// How long we were away, from the first sign of the loss.
+        away: Duration,
+    },
     /// The session is over, for good. Comes exactly once, last.
     Ended {
         /// Why.
@@ -103,6 +112,15 @@ pub enum EndReason {
 }
 
 impl EndReason {
+    /// Of the server's goodbye. One that asks for a new session (`RECONNECT`) is no end of our stay, unless its reason
+    /// says that we are not wanted.
+    pub(crate) fn from_leave(reason: DisconnectReason, action: Action) -> Self {
+        match (Self::from_wire(reason), action) {
+            (Self::Other(reason), Action::Reconnect) => Self::ServerGone(reason),
+            (reason, _) => reason,
+        }
+    }
+
     pub(crate) fn from_wire(reason: DisconnectReason) -> Self {
         match reason {
             DisconnectReason::RoomDeleted | DisconnectReason::RoomClosed => Self::RoomDeleted,

@@ -46,6 +46,9 @@ const TCP_CONNECT: Duration = Duration::from_secs(5);
 /// lost path: ICE itself takes some twenty seconds to say so.
 const QUIET_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Nothing but the pacer has anything to do without a connection.
+const IDLE: Duration = Duration::from_secs(1);
+
 /// Longer than any path's datagram.
 const LONGEST_DATAGRAM: usize = 2048;
 
@@ -67,8 +70,18 @@ pub(crate) enum Command {
     RestartIce,
     /// Hear the section with this mid, or nobody.
     Hear(Option<String>),
+    /// Go on over another connection; nobody is heard of it yet.
+    Replace(Box<Replacement>),
     /// Say goodbye and end.
     Close,
+}
+
+/// A connection in place of one that is lost.
+pub(crate) struct Replacement {
+    pub(crate) peer: Peer,
+    pub(crate) sockets: Sockets,
+    /// What is still to be told of the old one is told to nobody.
+    pub(crate) notices: mpsc::UnboundedSender<Notice>,
 }
 
 /// What the session task is told.
@@ -107,8 +120,12 @@ pub(crate) struct Media {
     sockets: Sockets,
     commands: mpsc::UnboundedReceiver<Command>,
     notices: mpsc::UnboundedSender<Notice>,
+    /// We were told to end: what is left is the goodbye.
+    closing: bool,
     /// When str0m wants to be called again.
     deadline: Instant,
+    /// Whether DTLS was ever up on this connection.
+    established: bool,
     /// Whether packets flow: DTLS is up and ICE has a way.
     connected: bool,
     /// Whether ICE itself says that there is no way.
@@ -134,7 +151,9 @@ impl Media {
             sockets: parts.sockets,
             commands: parts.commands,
             notices: parts.notices,
+            closing: false,
             deadline: clock::now(),
+            established: false,
             connected: false,
             ice_down: false,
             last_received: clock::now(),
@@ -149,32 +168,52 @@ impl Media {
         })
     }
 
-    /// Runs until the connection is closed by either side, or fails.
+    /// Runs until it is told to close. A connection that the server closes, or that fails, is told of, and the sound
+    /// goes on without one, silent, until there is [another](Command::Replace).
     pub(crate) async fn run(mut self) {
-        if let Err(error) = self.run_until_closed().await {
-            self.notify(Notice::Failed(error.to_string()));
-        }
-        self.speaking.close();
-    }
-
-    async fn run_until_closed(&mut self) -> Result<(), RtcError> {
         let mut datagram = vec![0; LONGEST_DATAGRAM];
         let timer = tokio::time::sleep(Duration::ZERO);
         tokio::pin!(timer);
         loop {
-            self.drain()?;
-            if !self.peer.rtc.is_alive() {
-                return Ok(());
+            if let Err(error) = self.drain() {
+                self.fail(&error);
+            }
+            if self.closing && !self.peer.rtc.is_alive() {
+                return self.speaking.close();
             }
             timer.as_mut().reset(tokio::time::Instant::from_std(self.wake_at()));
-            tokio::select! {
-                command = self.commands.recv() => self.obey(command.unwrap_or(Command::Close))?,
-                received = self.sockets.receive(&mut datagram) => self.received(received, &datagram)?,
-                Some((stream, candidate)) = self.tcp_connected.1.recv() => self.add_tcp(stream, candidate)?,
-                at = self.hearing.opened() => self.hearing.open(at),
-                () = &mut timer => self.on_time()?,
+            let done = tokio::select! {
+                command = self.commands.recv(), if !self.closing => self.obey(command.unwrap_or(Command::Close)),
+                received = self.sockets.receive(&mut datagram) => self.received(received, &datagram),
+                Some((stream, candidate)) = self.tcp_connected.1.recv() => self.add_tcp(stream, candidate),
+                at = self.hearing.opened() => {
+                    self.hearing.open(at);
+                    Ok(())
+                }
+                () = &mut timer => self.on_time(),
+            };
+            if let Err(error) = done {
+                self.fail(&error);
             }
         }
+    }
+
+    fn fail(&mut self, error: &RtcError) {
+        self.peer.rtc.disconnect();
+        self.notify(Notice::Failed(error.to_string()));
+    }
+
+    /// From here on everything is the new connection's.
+    fn replace(&mut self, new: Replacement) {
+        (self.peer, self.sockets, self.notices) = (new.peer, new.sockets, new.notices);
+        self.deadline = clock::now();
+        (self.established, self.connected, self.ice_down) = (false, false, false);
+        self.udp_candidates.clear();
+        self.tcp_candidates.clear();
+        self.tcp_due = None;
+        self.tcp_connected = mpsc::unbounded_channel();
+        self.heard = None;
+        self.hearing.switch();
     }
 
     /// Hands out all that str0m has to say. Must follow every change to it.
@@ -197,21 +236,24 @@ impl Media {
     }
 
     fn wake_at(&self) -> Instant {
-        let mut at = self.deadline;
-        if !self.connected {
-            at = at.min(clock::now() + CHECK_PACE);
-        }
+        let now = clock::now();
+        let at = match (self.peer.rtc.is_alive(), self.connected) {
+            (false, _) => now + IDLE,
+            (true, false) => self.deadline.min(now + CHECK_PACE),
+            (true, true) => self.deadline,
+        };
         let others = [self.pacer.as_ref().map(Pacer::deadline), self.hearing.deadline(), self.tcp_due];
         others.into_iter().flatten().fold(at, Instant::min)
     }
 
     fn on_time(&mut self) -> Result<(), RtcError> {
         let now = clock::now();
-        if self.deadline <= now || !self.connected {
+        let is_alive = self.peer.rtc.is_alive();
+        if is_alive && (self.deadline <= now || !self.connected) {
             self.peer.tick(now)?;
             self.drain()?;
         }
-        if self.connected && now.duration_since(self.last_received) > QUIET_TIMEOUT {
+        if is_alive && self.connected && now.duration_since(self.last_received) > QUIET_TIMEOUT {
             self.set_disconnected(now);
         }
         if self.tcp_due.is_some_and(|due| due <= now) {
@@ -228,6 +270,17 @@ impl Media {
 
     fn obey(&mut self, command: Command) -> Result<(), RtcError> {
         let offer = match command {
+            Command::Replace(new) => {
+                self.replace(*new);
+                None
+            }
+            Command::Close => {
+                self.closing = true;
+                self.peer.rtc.close()?;
+                None
+            }
+            // The session has not heard yet that this connection is over.
+            _ if !self.peer.rtc.is_alive() => None,
             Command::Answer(sdp) => {
                 let offer = self.peer.accept_answer(&sdp)?;
                 self.drain()?;
@@ -246,10 +299,6 @@ impl Media {
             Command::RestartIce => self.peer.restart_ice(),
             Command::Hear(mid) => {
                 self.hear(mid.as_deref().map(Mid::from));
-                None
-            }
-            Command::Close => {
-                self.peer.rtc.close()?;
                 None
             }
         };
@@ -330,6 +379,9 @@ impl Media {
     }
 
     fn received(&mut self, from: Received, datagram: &[u8]) -> Result<(), RtcError> {
+        if !self.peer.rtc.is_alive() {
+            return Ok(());
+        }
         let now = clock::now();
         let bytes = &datagram[..from.length];
         // Not STUN, DTLS, RTP or RTCP: a stray packet.
@@ -337,7 +389,7 @@ impl Media {
             return Ok(());
         };
         self.last_received = now;
-        if self.pacer.is_some() && !self.ice_down {
+        if self.established && !self.ice_down {
             self.set_connected();
         }
         self.peer.rtc.handle_input(Input::Receive(now, receive))?;
@@ -353,7 +405,10 @@ impl Media {
 
     fn on_event(&mut self, event: Event) {
         match event {
-            Event::Connected => self.set_connected(),
+            Event::Connected => {
+                self.established = true;
+                self.set_connected();
+            }
             Event::IceConnectionStateChange(state) => match state {
                 IceConnectionState::Disconnected => {
                     self.ice_down = true;
@@ -362,7 +417,7 @@ impl Media {
                 IceConnectionState::Connected | IceConnectionState::Completed => {
                     self.ice_down = false;
                     // Before DTLS is up for the first time this says nothing yet.
-                    if self.pacer.is_some() {
+                    if self.established {
                         self.last_received = clock::now();
                         self.set_connected();
                     }

@@ -4,28 +4,24 @@ use std::fmt;
 use std::time::Duration;
 
 use audio::SampleRate;
-use livekit_protocol as proto;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::clock;
+use crate::entry::{Entered, Entry};
 use crate::error::JoinError;
 use crate::event::RoomEvent;
 use crate::inlet::{AudioIn, inlet};
-use crate::media::{Media, Parts, Sockets};
+use crate::media::{Media, Parts};
 use crate::outlet::AudioOut;
-use crate::peer::Peer;
+use crate::rejoin::Rejoin;
 use crate::session::{self, Command, Session};
-use crate::signal::Signal;
 use crate::tap::TappedPacket;
 
 /// All that joining may take, from the call to sound being possible.
-const JOIN_TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const JOIN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long leaving in good order may take before the connection is dropped.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// Id of our track within the connection; unique there, and nowhere else seen.
-const TRACK_CID: &str = "agent-audio";
 
 /// A LiveKit access token (a JWT). Never printed.
 #[derive(Clone)]
@@ -64,15 +60,16 @@ impl Room {
         config: RoomConfig,
     ) -> Result<(Self, AudioOut, AudioIn, mpsc::UnboundedReceiver<RoomEvent>), JoinError> {
         let deadline = clock::now() + JOIN_TIMEOUT;
-        let failed = |error: &dyn fmt::Display| JoinError::Other(error.to_string());
-        let url = url::Url::parse(&config.url).map_err(|e| failed(&format!("its URL is none: {e}")))?;
-        let mut sockets = Sockets::default();
-        let local: Vec<_> = sockets.toward(url.host()).into_iter().collect();
-        let (peer, offer) = Peer::new(clock::now(), TRACK_CID, &local).map_err(|e| failed(&e))?;
+        let entry = Entry { url: config.url, track_name: config.track_name };
+        let entering = entry.enter(&config.token);
+        let entered = tokio::time::timeout_at(tokio::time::Instant::from_std(deadline), entering)
+            .await
+            .map_err(|_| JoinError::Unreachable("no answer within 10 s".to_owned()))??;
         let outlet = AudioOut::new(config.sample_rate);
         let (inlet, audio_in) = inlet();
         let (to_media, commands) = mpsc::unbounded_channel();
         let (notices, from_media) = mpsc::unbounded_channel();
+        let Entered { peer, sockets, signal, join, incoming, offer } = entered;
         let media = Media::new(Parts {
             peer,
             sockets,
@@ -82,22 +79,20 @@ impl Room {
             tap: config.packet_tap,
             commands,
             notices,
-        })
-        .map_err(|e| failed(&e))?;
-
-        let offer = session::description("offer", offer, session::FIRST_OFFER);
-        let connecting = Signal::connect(&config.url, &config.token.0, offer.clone());
-        let (signal, join, incoming) =
-            tokio::time::timeout_at(tokio::time::Instant::from_std(deadline), connecting)
-                .await
-                .map_err(|_| JoinError::Unreachable("no answer within 10 s".to_owned()))??;
-        signal.send(proto::signal_request::Message::AddTrack(published_track(&config.track_name))).await;
+        });
+        let media = match media {
+            Ok(media) => media,
+            Err(error) => {
+                signal.close().await;
+                return Err(JoinError::Other(error.to_string()));
+            }
+        };
 
         let (to_session, from_user) = mpsc::unbounded_channel();
         let (events, event_receiver) = mpsc::unbounded_channel();
         let (ready, is_ready) = oneshot::channel();
         let wires = session::Wires { incoming, to_media, from_media, from_user, events };
-        let session = Session::new(signal, join, offer, wires, ready, deadline);
+        let session = Session::new(entry, signal, join, offer, wires, ready, deadline);
         tokio::spawn(media.run());
         tokio::spawn(session.run());
         let room = Self { commands: to_session };
@@ -115,11 +110,21 @@ impl Room {
         let _ = self.commands.send(Command::ListenTo(identity.to_owned()));
     }
 
+    /// From now on the room is joined anew when the session is lost, with the same two streams of sound going on:
+    /// [`AudioIn`] gives silence meanwhile, and what [`AudioOut`] would have played then is never heard. Until now,
+    /// such a loss ends the session.
+    ///
+    /// Lost is what the server has forgotten or wants renewed, and what cannot be brought back in time. What ends by
+    /// anybody's wish (the room deleted, we removed or replaced) has ended. After half a minute away it has, too.
+    pub fn rejoin_when_lost(&self, rejoin: Rejoin) {
+        let _ = self.commands.send(Command::Rejoin(rejoin));
+    }
+
     /// Leaves the room and closes all connections; done when that is done. Others' calls stay up: delete
     /// the room to end them. The events end with `Ended { Left }`, unless the session had ended before.
     ///
-    /// `false`: the websocket was away. The server may still be at our last try to bring it back, and make
-    /// the room anew if it was deleted meanwhile.
+    /// `false`: the websocket was away. The server may still be at our last try to bring it back or to join anew, and
+    /// make the room anew if it was deleted meanwhile.
     pub async fn leave(&self) -> bool {
         let (done, is_done) = oneshot::channel();
         if self.commands.send(Command::Leave(done)).is_err() {
@@ -127,6 +132,12 @@ impl Room {
         }
         // A session that ends by itself just now gives no answer, and needs none.
         !matches!(tokio::time::timeout(LEAVE_TIMEOUT, is_done).await, Ok(Ok(false)) | Err(_))
+    }
+}
+
+impl Token {
+    pub(crate) fn expose(&self) -> &str {
+        &self.0
     }
 }
 
@@ -139,17 +150,5 @@ impl From<String> for Token {
 impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Token(set)")
-    }
-}
-
-fn published_track(name: &str) -> proto::AddTrackRequest {
-    proto::AddTrackRequest {
-        cid: TRACK_CID.to_owned(),
-        name: name.to_owned(),
-        r#type: proto::TrackType::Audio as i32,
-        source: proto::TrackSource::Microphone as i32,
-        disable_red: true,
-        audio_features: vec![proto::AudioTrackFeature::TfNoDtx as i32],
-        ..Default::default()
     }
 }

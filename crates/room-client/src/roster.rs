@@ -34,6 +34,10 @@ impl Roster {
         Self { own_identity, known: HashMap::new() }
     }
 
+    pub(crate) fn own_identity(&self) -> &str {
+        &self.own_identity
+    }
+
     /// Takes in a batch of descriptions, appends what they mean to `news`.
     pub(crate) fn update(&mut self, infos: Vec<ParticipantInfo>, news: &mut Vec<RoomEvent>) {
         for info in infos {

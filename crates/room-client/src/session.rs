@@ -1,5 +1,6 @@
 //! The session task: signalling, who is in the room, whom we hear, and bringing a lost websocket back.
 
+mod again;
 mod keys;
 mod link;
 
@@ -11,19 +12,23 @@ use livekit_protocol::signal_request::Message as Request;
 use livekit_protocol::signal_response::Message as Response;
 use tokio::sync::{mpsc, oneshot};
 
+use self::again::Anew;
 use self::link::Link;
 use crate::clock;
+use crate::entry::Entry;
 use crate::error::JoinError;
 use crate::event::{EndReason, RoomEvent};
 use crate::media::{Command as MediaCommand, Notice};
+use crate::rejoin::Rejoin;
 use crate::roster::Roster;
 use crate::signal::{Incoming, Incomings, Signal};
 
 /// Id of the offer inside the join request; later offers count on from it.
 pub(crate) const FIRST_OFFER: u32 = 1;
 
-/// When the media connection is closed, the server's reason follows on the websocket within milliseconds.
-const REASON_GRACE: Duration = Duration::from_millis(50);
+/// When the media connection is closed, the server's reason follows on the websocket within milliseconds; on a busy
+/// machine later. It says whether we may come again.
+const REASON_GRACE: Duration = Duration::from_millis(500);
 
 /// How long the server may take to answer our goodbye.
 const GOODBYE: Duration = Duration::from_millis(500);
@@ -38,6 +43,8 @@ const BOTH_LOST_TIMEOUT: Duration = Duration::from_secs(5);
 /// What the room's user asks for.
 pub(crate) enum Command {
     ListenTo(String),
+    /// From now on.
+    Rejoin(Rejoin),
     /// Answered with whether the websocket was there.
     Leave(oneshot::Sender<bool>),
 }
@@ -52,14 +59,20 @@ pub(crate) struct Wires {
 }
 
 pub(crate) struct Session {
+    entry: Entry,
     signal: Signal,
     wires: Wires,
+    stage: Stage,
     link: Link,
     roster: Roster,
     /// The media task has ended; nothing more comes from it.
     media_gone: bool,
-    /// Taken when the join is decided.
-    ready: Option<oneshot::Sender<Result<(), JoinError>>>,
+    /// What lets us join anew, once that is wanted.
+    rejoin: Option<Rejoin>,
+    /// Since when something is lost that is being brought back.
+    away_since: Option<Instant>,
+    /// When we have last joined anew.
+    rejoined_at: Option<Instant>,
     published: Option<proto::TrackPublishedResponse>,
     media_up: bool,
     /// The last offer that we made, whether its answer is still to come, and the last answer.
@@ -82,6 +95,15 @@ pub(crate) struct Session {
     ended: Option<EndReason>,
 }
 
+/// How far a session has come.
+enum Stage {
+    /// Being joined; told when that is decided.
+    Joining(oneshot::Sender<Result<(), JoinError>>),
+    Joined,
+    /// Lost, and being joined anew.
+    Anew(Anew),
+}
+
 #[derive(Clone, Copy)]
 struct Deadline {
     at: Instant,
@@ -100,6 +122,7 @@ enum Late {
 
 impl Session {
     pub(crate) fn new(
+        entry: Entry,
         signal: Signal,
         join: proto::JoinResponse,
         offer: proto::SessionDescription,
@@ -107,14 +130,17 @@ impl Session {
         ready: oneshot::Sender<Result<(), JoinError>>,
         join_by: Instant,
     ) -> Self {
-        let own_identity = join.participant.unwrap_or_default().identity;
         let mut session = Self {
+            entry,
             signal,
             wires,
+            stage: Stage::Joining(ready),
             link: Link::up(),
-            roster: Roster::new(own_identity),
+            roster: Roster::new(String::new()),
             media_gone: false,
-            ready: Some(ready),
+            rejoin: None,
+            away_since: None,
+            rejoined_at: None,
             published: None,
             media_up: false,
             offer,
@@ -130,10 +156,16 @@ impl Session {
             left: None,
             ended: None,
         };
-        let mut news = Vec::new();
-        session.roster.update(join.other_participants, &mut news);
-        session.tell(news);
+        session.meet(join);
         session
+    }
+
+    /// Takes in who we are, and who else is in the room.
+    fn meet(&mut self, join: proto::JoinResponse) {
+        self.roster = Roster::new(join.participant.unwrap_or_default().identity);
+        let mut news = Vec::new();
+        self.roster.update(join.other_participants, &mut news);
+        self.tell(news);
     }
 
     /// Runs until the session ends, then closes everything and says so, once.
@@ -145,22 +177,28 @@ impl Session {
             let at = self.deadline.map(|d| tokio::time::Instant::from_std(d.at));
             tokio::select! {
                 incoming = self.wires.incoming.next() => self.on_incoming(incoming).await,
-                notice = self.wires.from_media.recv(), if !self.media_gone => self.on_notice(notice).await,
+                notice = self.wires.from_media.recv(), if self.hears_media() => self.on_notice(notice).await,
                 command = self.wires.from_user.recv() => self.on_command(command).await,
                 retry = self.link.retried() => self.on_retried(retry).await,
+                entered = self.stage.entered() => self.on_entered(entered),
                 () = until(at) => self.on_deadline(),
             }
         };
-        if let Some(ready) = self.ready.take() {
+        let was_up = self.link.is_up() && !self.stage.is_outside();
+        if let Stage::Joining(ready) = std::mem::replace(&mut self.stage, Stage::Joined) {
             // Nobody may wait any more: the join was given up.
             let _ = ready.send(Err(join_error(&reason)));
         }
-        self.finish(reason).await;
+        self.finish(reason, was_up).await;
     }
 
-    async fn finish(mut self, reason: EndReason) {
+    fn hears_media(&self) -> bool {
+        !self.media_gone && !self.stage.is_outside()
+    }
+
+    /// `was_up`: the websocket is there, of a session that we are in.
+    async fn finish(mut self, reason: EndReason, was_up: bool) {
         tracing::debug!(%reason, "room session ended");
-        let was_up = self.link.is_up();
         // Where the server ended it, it needs no goodbye.
         let goodbye = matches!(reason, EndReason::Left | EndReason::MediaLost(_)) && was_up;
         self.tell(vec![RoomEvent::Ended { reason }]);
@@ -207,16 +245,24 @@ impl Session {
             Response::Update(update) => self.on_update(update.participants).await,
             Response::TrackPublished(published) => {
                 self.published = Some(published);
-                self.check_ready();
+                self.check_ready().await;
             }
             Response::MediaSectionsRequirement(needed) => {
                 self.tell_media(MediaCommand::OpenSections(needed.num_audios));
             }
             Response::Leave(leave) => match leave.action() {
                 proto::leave_request::Action::Resume => self.on_lost("the server asks to resume".to_owned()),
-                _ => self.end(EndReason::from_wire(leave.reason())),
+                action => self.dismissed(EndReason::from_leave(leave.reason(), action)),
             },
             _ => {}
+        }
+    }
+
+    /// The server has said that the session is over.
+    fn dismissed(&mut self, reason: EndReason) {
+        match reason {
+            EndReason::ServerGone(_) => self.lose(reason),
+            _ => self.end(reason),
         }
     }
 
@@ -260,25 +306,21 @@ impl Session {
                 self.send(Request::Offer(self.offer.clone())).await;
             }
             Some(Notice::Connected) => {
-                let again = self.deadline.take_if(|d| d.what == Late::Media).is_some();
+                self.deadline = self.deadline.filter(|d| d.what != Late::Media);
                 self.media_up = true;
-                self.check_ready();
-                if again && self.link.is_up() {
-                    self.tell(vec![RoomEvent::Resumed]);
-                }
+                self.check_ready().await;
+                self.is_back();
             }
             Some(Notice::Disconnected) => {
                 self.media_up = false;
                 let patience = if self.link.is_up() { MEDIA_LOSS_TIMEOUT } else { BOTH_LOST_TIMEOUT };
                 self.deadline = Some(Deadline { at: clock::now() + patience, what: Late::Media });
-                if self.link.is_up() {
-                    self.tell(vec![RoomEvent::Reconnecting]);
-                }
+                self.is_away();
                 self.tell_media(MediaCommand::RestartIce);
             }
             Some(Notice::Data(data)) => self.on_data(&data),
             Some(Notice::Closed) => self.await_reason(),
-            Some(Notice::Failed(why)) => self.end(EndReason::MediaLost(why)),
+            Some(Notice::Failed(why)) => self.lose(EndReason::MediaLost(why)),
             None => {
                 self.media_gone = true;
                 self.await_reason();
@@ -295,7 +337,7 @@ impl Session {
         }
     }
 
-    fn on_data(&self, data: &[u8]) {
+    fn on_data(&mut self, data: &[u8]) {
         self.tell(keys::pressed_key(data).into_iter().collect());
     }
 
@@ -305,6 +347,7 @@ impl Session {
                 self.listening = Some(identity);
                 self.subscribe().await;
             }
+            Some(Command::Rejoin(rejoin)) => self.rejoin = Some(rejoin),
             Some(Command::Leave(left)) => {
                 self.left = Some(left);
                 self.end(EndReason::Left);
@@ -320,30 +363,45 @@ impl Session {
                     (false, _) => "the room was joined, but no media connection came about (UDP or TCP)",
                     (true, _) => "the room was joined, but our track was not published",
                 };
-                if let Some(ready) = self.ready.take() {
-                    let _ = ready.send(Err(JoinError::Unreachable(missing.to_owned())));
-                }
-                self.end(EndReason::Left);
+                self.join_is_late(missing);
             }
-            Some(Late::Media) => self.end(EndReason::MediaLost("no way through the network".to_owned())),
+            Some(Late::Media) => self.lose(EndReason::MediaLost("no way through the network".to_owned())),
             Some(Late::Reason) => self.end(EndReason::MediaLost("closed by the server".to_owned())),
             None => {}
         }
     }
 
-    fn check_ready(&mut self) {
-        if self.media_up
-            && self.published.is_some()
-            && let Some(ready) = self.ready.take()
-        {
-            self.deadline = self.deadline.filter(|d| d.what != Late::Join);
-            // Nobody waits any more: the join was given up, and with it all commands end.
-            let _ = ready.send(Ok(()));
+    fn join_is_late(&mut self, missing: &str) {
+        if matches!(self.stage, Stage::Anew(_)) {
+            return self.lose(EndReason::MediaLost(missing.to_owned()));
+        }
+        if let Stage::Joining(ready) = std::mem::replace(&mut self.stage, Stage::Joined) {
+            let _ = ready.send(Err(JoinError::Unreachable(missing.to_owned())));
+        }
+        self.end(EndReason::Left);
+    }
+
+    async fn check_ready(&mut self) {
+        if !self.media_up || self.published.is_none() || matches!(self.stage, Stage::Joined) {
+            return;
+        }
+        self.deadline = self.deadline.filter(|d| d.what != Late::Join);
+        match std::mem::replace(&mut self.stage, Stage::Joined) {
+            Stage::Joining(ready) => {
+                // Nobody waits any more: the join was given up, and with it all commands end.
+                let _ = ready.send(Ok(()));
+                self.is_back();
+            }
+            Stage::Anew(anew) => self.rejoined(anew.held).await,
+            Stage::Joined => {}
         }
     }
 
     /// Subscribes to the track to hear, if that has changed, and unsubscribes from the one before.
     async fn subscribe(&mut self) {
+        if matches!(self.stage, Stage::Anew(_)) {
+            return;
+        }
         let wanted = self.listening.as_deref().and_then(|identity| self.roster.audio_track(identity));
         if wanted == self.track.as_deref() {
             return;
@@ -392,7 +450,10 @@ impl Session {
     }
 
     /// Nobody may be listening: that is theirs to decide.
-    fn tell(&self, news: Vec<RoomEvent>) {
+    fn tell(&mut self, news: Vec<RoomEvent>) {
+        if let Stage::Anew(anew) = &mut self.stage {
+            return anew.held.extend(news);
+        }
         for event in news {
             let _ = self.wires.events.send(event);
         }

@@ -2,6 +2,7 @@
 //! which calls itself internal and may change with any release.
 
 mod frame;
+mod regions;
 mod websocket;
 
 use std::sync::Arc;
@@ -38,7 +39,7 @@ pub(crate) enum Incoming {
 
 /// Why a resume failed.
 pub(crate) enum ResumeError {
-    /// The server has ended the session: no use trying again.
+    /// The server has ended the session: no use trying to resume it again.
     Ended(EndReason),
     /// This try failed.
     Failed(String),
@@ -62,7 +63,7 @@ impl Signal {
         let mut options = SignalOptions::default();
         options.auto_subscribe = false;
         options.single_peer_connection = true;
-        options.region_failover = false;
+        options.region_failover = true;
         options.connect_timeout = CONNECT_TIMEOUT;
         options.protocol_version = PROTOCOL_VERSION;
         options.client_capabilities = Vec::new();
@@ -91,7 +92,7 @@ impl Signal {
             Err(SignalError::LeaveRequest { reason, action })
                 if action != proto::leave_request::Action::Resume =>
             {
-                Err(ResumeError::Ended(EndReason::from_wire(reason)))
+                Err(ResumeError::Ended(EndReason::from_leave(reason, action)))
             }
             Err(error) => Err(ResumeError::Failed(error.to_string())),
         }
@@ -110,7 +111,6 @@ impl Signal {
 
 impl Incomings {
     /// Nothing ever comes.
-    #[cfg(test)]
     pub(crate) fn none() -> Self {
         Self { events: mpsc::unbounded_channel().1 }
     }
@@ -141,9 +141,10 @@ fn join_error(error: SignalError) -> JoinError {
         (None, SignalError::TokenFormat) => {
             JoinError::Auth("the token has characters that no token has".to_owned())
         }
-        (None, SignalError::LeaveRequest { reason, .. }) => {
-            JoinError::Other(EndReason::from_wire(reason).to_string())
-        }
+        (None, SignalError::LeaveRequest { reason, action }) => match EndReason::from_leave(reason, action) {
+            gone @ EndReason::ServerGone(_) => JoinError::Unreachable(gone.to_string()),
+            reason => JoinError::Other(reason.to_string()),
+        },
         (None, error @ (SignalError::UrlParse(_) | SignalError::ProtoParse(_))) => {
             JoinError::Other(error.to_string())
         }

@@ -166,7 +166,7 @@ fn whatever_the_server_answers_the_media_task_obeys_or_fails() {
         bolero::check!().with_test_time(Duration::from_secs(8)).with_type::<Vec<Said>>().for_each(|all| {
             within(MEMORY, || {
                 let mut stage = Stage::new();
-                // An error ends the task, and with it the session.
+                // An error ends the connection.
                 let _ = all.iter().try_for_each(|said| stage.hear(said));
             });
         });

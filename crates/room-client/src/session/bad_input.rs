@@ -148,7 +148,8 @@ impl Stage {
         let us = proto::ParticipantInfo { identity: "us".to_owned(), ..Default::default() };
         let join = proto::JoinResponse { participant: Some(us), ..Default::default() };
         let offer = description("offer", String::new(), FIRST_OFFER);
-        let session = Session::new(signal, join, offer, wires, oneshot::channel().0, clock::now());
+        let entry = Entry { url: String::new(), track_name: String::new() };
+        let session = Session::new(entry, signal, join, offer, wires, oneshot::channel().0, clock::now());
         Self { session, to_media: media, events, _others: (notices, commands) }
     }
 

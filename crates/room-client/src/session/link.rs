@@ -10,16 +10,26 @@ use std::time::{Duration, Instant};
 use livekit_protocol as proto;
 use livekit_protocol::signal_request::Message as Request;
 
-use super::{Session, subscription};
+use super::again::AWAY_AT_MOST;
+use super::{Session, Stage, subscription};
 use crate::clock;
-use crate::event::{EndReason, RoomEvent};
+use crate::event::EndReason;
 use crate::signal::{ResumeError, Signal};
 
-/// After this long without a websocket the session is given up.
-const GIVE_UP: Duration = Duration::from_secs(30);
+/// After this long without a websocket its session is given up, where it may be joined anew: what is left of the time
+/// that we may be away is for that.
+const RESUME_AT_MOST: Duration = Duration::from_secs(20);
 
 /// Pauses between tries: at once, then ever longer.
 const PAUSES_MS: [u64; 5] = [0, 200, 500, 1000, 2000];
+
+/// After so many tries the pause is as long as it gets.
+pub(super) const MANY_TRIES: usize = PAUSES_MS.len();
+
+/// The pause before a try that comes after so many.
+pub(super) fn pause(tries: usize) -> Duration {
+    Duration::from_millis(PAUSES_MS[tries.min(PAUSES_MS.len() - 1)])
+}
 
 /// What became of one try to resume.
 pub(super) type Retry = Result<(), ResumeError>;
@@ -56,7 +66,7 @@ impl Link {
     fn retry(&mut self, signal: Signal) {
         let (since, tries) =
             self.down.as_ref().map_or((clock::now(), 0), |down| (down.since, down.tries + 1));
-        let pause = Duration::from_millis(PAUSES_MS[tries.min(PAUSES_MS.len() - 1)]);
+        let pause = pause(tries);
         let retry = Box::pin(async move {
             tokio::time::sleep(pause).await;
             signal.resume().await
@@ -75,25 +85,27 @@ impl Session {
         if !self.link.is_up() {
             return;
         }
-        if self.ready.is_some() {
-            return self.end(EndReason::SignalLost(why));
+        if !matches!(self.stage, Stage::Joined) {
+            return self.lose(EndReason::SignalLost(why));
         }
         tracing::info!(%why, "signalling lost, resuming");
-        if self.media_up {
-            self.tell(vec![RoomEvent::Reconnecting]);
-        }
+        self.is_away();
         self.link.retry(self.signal.clone());
     }
 
     pub(super) async fn on_retried(&mut self, retry: Retry) {
         match retry {
             Ok(()) => self.on_resumed().await,
-            Err(ResumeError::Ended(reason)) => self.end(reason),
-            Err(ResumeError::Failed(why)) if self.link.down_for() >= GIVE_UP => {
-                self.end(EndReason::SignalLost(why));
+            Err(ResumeError::Ended(reason)) => self.dismissed(reason),
+            Err(ResumeError::Failed(why)) if self.link.down_for() >= self.patience() => {
+                self.lose(EndReason::SignalLost(why));
             }
             Err(ResumeError::Failed(_)) => self.link.retry(self.signal.clone()),
         }
+    }
+
+    fn patience(&self) -> Duration {
+        if self.rejoin.is_some() { RESUME_AT_MOST } else { AWAY_AT_MOST }
     }
 
     /// The order matters: our state, then the session's confirmation, then what was kept, and an offer that
@@ -109,9 +121,7 @@ impl Session {
         if self.awaiting_answer {
             self.signal.send(Request::Offer(self.offer.clone())).await;
         }
-        if self.media_up {
-            self.tell(vec![RoomEvent::Resumed]);
-        }
+        self.is_back();
     }
 
     fn sync_state(&self) -> proto::SyncState {

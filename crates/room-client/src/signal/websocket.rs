@@ -6,9 +6,7 @@ use std::time::Duration;
 
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
-use livekit_net::{
-    Header, HttpClient, HttpMethod, HttpResponse, TransportError, WsClient, WsConnectResult, WsConnection,
-};
+use livekit_net::{Header, TransportError, WsClient, WsConnectResult, WsConnection};
 use tokio::net::TcpStream;
 use tokio::sync::Mutex;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -18,6 +16,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
 use super::frame::{Verdict, judge};
+use super::regions::Regions;
 
 type Stream = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
@@ -30,7 +29,7 @@ pub(super) fn register() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         livekit_net::set_ws_client(Arc::new(Client));
-        livekit_net::set_http_client(Arc::new(NoHttp));
+        livekit_net::set_http_client(Arc::new(Regions));
     });
 }
 
@@ -98,23 +97,6 @@ impl WsConnection for Connection {
     async fn close(&self) {
         // The peer may be gone already: there is nothing more to do about it.
         let _ = self.writer.lock().await.close().await;
-    }
-}
-
-/// After a failed upgrade the signalling client asks `/rtc/validate` why, if it can. We have the upgrade's
-/// own status, which says as much, so this answers no request and the first error stands.
-struct NoHttp;
-
-#[async_trait::async_trait]
-impl HttpClient for NoHttp {
-    async fn request(
-        &self,
-        _method: HttpMethod,
-        _url: String,
-        _headers: Vec<Header>,
-        _body: Option<Vec<u8>>,
-    ) -> Result<HttpResponse, TransportError> {
-        Err(TransportError::Other("no HTTP from the signalling client".to_owned()))
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the tests need around a room: a real livekit-server, tokens, tones, a TCP proxy to cut.
 
 pub mod proxy;
+pub mod relay;
 pub mod server;
 
 use std::time::Duration;

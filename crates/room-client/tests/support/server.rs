@@ -1,7 +1,9 @@
 //! The real livekit-server, one for each test, on free local ports.
 
+use std::ffi::{OsStr, OsString};
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -21,13 +23,17 @@ pub enum Media {
     Udp,
     /// `rtc.force_tcp`: no UDP at all.
     TcpOnly,
+    /// Both, and it makes no checks of its own toward us (ICE lite): a client that cannot send to its UDP port has no
+    /// UDP at all.
+    Both,
 }
 
 /// A running livekit-server; killed when dropped.
 pub struct Server {
     child: Child,
     pub address: SocketAddr,
-    _config: tempfile::TempDir,
+    program: OsString,
+    config: tempfile::TempDir,
 }
 
 impl Server {
@@ -49,6 +55,11 @@ impl Server {
         let port = free_tcp_port();
         let path = match media {
             Media::Udp => format!("udp_port: {}\n  tcp_port: 0", free_udp_port()),
+            Media::Both => format!(
+                "udp_port: {}\n  tcp_port: {}\n  use_ice_lite: true",
+                free_udp_port(),
+                free_tcp_port()
+            ),
             Media::TcpOnly => format!("tcp_port: {}\n  force_tcp: true", free_tcp_port()),
         };
         let secret = secret();
@@ -59,20 +70,20 @@ impl Server {
              logging: {{ level: warn, pion_level: error }}\n"
         );
         let config = tempfile::tempdir().expect("a directory");
-        let file = config.path().join("livekit.yaml");
-        std::fs::write(&file, yaml).expect("written");
-        let log = std::fs::File::create(config.path().join("livekit.log")).expect("created");
-        let child = Command::new(program)
-            .arg("--config")
-            .arg(&file)
-            .stdout(log.try_clone().expect("cloned"))
-            .stderr(log)
-            .stdin(Stdio::null())
-            .spawn()
-            .expect("LIVEKIT_SERVER starts");
-        let server = Self { child, address: SocketAddr::from(([127, 0, 0, 1], port)), _config: config };
+        std::fs::write(config.path().join("livekit.yaml"), yaml).expect("written");
+        let child = start(&program, config.path());
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        let server = Self { child, address, program, config };
         server.wait_until_ready().await;
         Some(server)
+    }
+
+    /// Ends the server as a crash would, and starts it again: it knows nobody then.
+    pub async fn restart(&mut self) {
+        self.kill();
+        self.child.wait().expect("killed");
+        self.child = start(&self.program, self.config.path());
+        self.wait_until_ready().await;
     }
 
     pub fn url(&self) -> String {
@@ -95,20 +106,38 @@ impl Server {
         assert!(status.expect("kill(1) is there").success());
     }
 
+    /// The names of all rooms.
+    pub async fn room_names(&self) -> Vec<String> {
+        let rooms = self.rooms().list_rooms(Vec::new()).await.expect("listed");
+        rooms.into_iter().map(|room| room.name).collect()
+    }
+
     fn rooms(&self) -> RoomClient {
         RoomClient::with_api_key(&format!("http://{}", self.address), KEY, &secret())
     }
 
     async fn wait_until_ready(&self) {
         for _ in 0..200 {
-            if let Ok(rooms) = self.rooms().list_rooms(Vec::new()).await {
-                assert!(rooms.is_empty());
+            if self.rooms().list_rooms(Vec::new()).await.is_ok() {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         panic!("livekit-server did not start within 10 s");
     }
+}
+
+fn start(program: &OsStr, config: &Path) -> Child {
+    let log = std::fs::File::options().create(true).append(true).open(config.join("livekit.log"));
+    let log = log.expect("opened");
+    Command::new(program)
+        .arg("--config")
+        .arg(config.join("livekit.yaml"))
+        .stdout(log.try_clone().expect("cloned"))
+        .stderr(log)
+        .stdin(Stdio::null())
+        .spawn()
+        .expect("LIVEKIT_SERVER starts")
 }
 
 impl Drop for Server {
