@@ -268,7 +268,11 @@ impl Hands {
         self.socket = Some(tokio::spawn(agent::connect(agent, url, warm, sound, self.news.clone())));
     }
 
+    /// From the answer on a lost room is joined anew; before it, a dial that nobody hears of is given up.
     fn open_sound(&mut self) {
+        if let Some(room) = &self.room {
+            room.rejoin_when_lost(room::rejoin(&self.job, &self.livekit));
+        }
         if let Some(sound_in) = &self.sound_in {
             sound_in.open();
         }

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use calls::call::{Input, LegEnd, LegEvent, RoomEvent, RoomFailure, RoomLoss};
 use calls::ids::BRIDGE_IDENTITY;
-use room_client::{EndReason, JoinError, ParticipantKind, RoomConfig};
+use calls::secret::Secret;
+use room_client::{EndReason, JoinError, ParticipantKind, Rejoin, RoomConfig};
 use tokio::sync::mpsc;
 
 use crate::clock;
@@ -14,6 +15,8 @@ use crate::perform::News;
 
 /// How long the token can be used to join.
 const JOIN_WITHIN: Duration = Duration::from_secs(60);
+/// How long LiveKit may take to say whether a room is there.
+const LOOK_WITHIN: Duration = Duration::from_secs(5);
 /// The name of the track that we publish.
 const TRACK_NAME: &str = "ultravox-agent-audio";
 
@@ -35,21 +38,48 @@ pub fn config(
     tap: mpsc::Sender<room_client::TappedPacket>,
 ) -> Result<RoomConfig, String> {
     let metadata = rooms::RoomMetadata::of(&job.stage, &job.attempt);
-    let token = livekit
-        .join_token(&rooms::JoinToken {
-            room: &job.room,
-            identity: BRIDGE_IDENTITY,
-            name: BRIDGE_IDENTITY,
-            room_metadata: Some(&metadata),
-            ttl: JOIN_WITHIN,
-        })
-        .map_err(|error| error.to_string())?;
+    let token = token(livekit, &job.room, &metadata).map_err(|error| error.to_string())?;
     Ok(RoomConfig {
         url: livekit.signal_url().to_owned(),
         token: token.expose().to_owned().into(),
         sample_rate: rate,
         track_name: TRACK_NAME.to_owned(),
         packet_tap: Some(tap),
+    })
+}
+
+/// Lets a job's room be joined anew, for as long as it is there. A join would make it again: a room that somebody
+/// has deleted meanwhile is to stay deleted, and where it went with its server, the phone's leg brings it back.
+pub fn rejoin(job: &Job, livekit: &rooms::Livekit) -> Rejoin {
+    let metadata = rooms::RoomMetadata::of(&job.stage, &job.attempt);
+    let (room, livekit) = (job.room.clone(), livekit.clone());
+    Rejoin::new(move || {
+        let (room, livekit, metadata) = (room.clone(), livekit.clone(), metadata.clone());
+        async move {
+            let unreachable = |why: &dyn std::fmt::Display| JoinError::Unreachable(why.to_string());
+            match tokio::time::timeout(LOOK_WITHIN, livekit.room_exists(&room)).await {
+                Ok(Ok(true)) => {}
+                Ok(Ok(false)) => return Err(unreachable(&"the room is not there")),
+                Ok(Err(error)) => return Err(unreachable(&error)),
+                Err(_) => return Err(unreachable(&"no answer in time")),
+            }
+            let token = token(&livekit, &room, &metadata);
+            token.map(|token| token.expose().to_owned().into()).map_err(|e| JoinError::Other(e.to_string()))
+        }
+    })
+}
+
+fn token(
+    livekit: &rooms::Livekit,
+    room: &str,
+    metadata: &rooms::RoomMetadata,
+) -> Result<Secret, rooms::TokenError> {
+    livekit.join_token(&rooms::JoinToken {
+        room,
+        identity: BRIDGE_IDENTITY,
+        name: BRIDGE_IDENTITY,
+        room_metadata: Some(metadata),
+        ttl: JOIN_WITHIN,
     })
 }
 
@@ -103,6 +133,7 @@ async fn watch(
                 }
                 Input::Leg(LegEvent::Active)
             }
+            Event::ParticipantJoined { identity, .. } if is_callee(&identity) => Input::Leg(LegEvent::InRoom),
             Event::CallStatus { identity, status } if is_callee(&identity) => match status.as_str() {
                 "ringing" => Input::Leg(LegEvent::Ringing),
                 "active" => Input::Leg(LegEvent::Active),
@@ -119,6 +150,10 @@ async fn watch(
             Event::Dtmf { identity, digit } if is_callee(&identity) => Input::Leg(LegEvent::Dtmf { digit }),
             Event::Reconnecting => Input::Room(RoomEvent::Reconnecting),
             Event::Resumed => Input::Room(RoomEvent::Resumed),
+            Event::Rejoined { away } => {
+                let away_ms = u64::try_from(away.as_millis()).unwrap_or(u64::MAX);
+                Input::Room(RoomEvent::Rejoined { away_ms })
+            }
             Event::Ended { reason: EndReason::Left } => return last_word.withdraw(),
             Event::Ended { reason } => {
                 let loss = match reason {

@@ -46,6 +46,9 @@ pub const DIAL_GUARD: Duration = Duration::from_secs(20);
 /// How long a dial that failed before anything rang is doubted before it may be tried again: its reply comes
 /// over another connection than the room's news, and may overtake the ringing.
 pub const DOUBT_CAP: Duration = Duration::from_secs(1);
+/// How long after we have joined the room anew the callee's leg may take to come back. livekit-sip needs four to ten
+/// seconds after a restart of its server.
+pub const RETURN_CAP: Duration = Duration::from_secs(20);
 /// The longest that an agent's last words are played out.
 pub const LAST_WORDS_CAP: Duration = Duration::from_secs(5);
 /// How far the callee's ear is behind our own queue: server, jitter buffer, line.

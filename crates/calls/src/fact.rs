@@ -115,6 +115,10 @@ pub enum Fact {
     RoomReconnecting,
     /// The signalling is back.
     RoomResumed,
+    /// Our place in the room was lost; it is joined anew.
+    RoomRejoined { away_ms: u64 },
+    /// The callee's leg is in the room that was joined anew.
+    CalleeBack { after_ms: u64 },
 
     // ── the end
     /// The agent asked for the end of the call.

@@ -74,6 +74,8 @@ pub enum Event {
     CallWakes { pid: Pid, at: Ms },
     /// A phone's leg goes on.
     Leg { leg: LegNumber, step: LegStep },
+    /// A bridge that has lost its server looks for its room.
+    BridgeReturns { pid: Pid, until: Ms },
     /// A room closes if nobody is in it any more.
     RoomCloses { name: String, since: Ms },
     /// The vendor ends an agent's call that nobody joined, or whose bridge is gone.

@@ -3,10 +3,11 @@
 mod dial;
 mod leg;
 mod news;
+mod restart;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use calls::call::{Input, LegEnd, RoomEvent, RoomLoss};
+use calls::call::LegEnd;
 use calls::ids::AttemptId;
 
 use crate::clock::{MINUTE, Ms, SECOND};
@@ -106,8 +107,9 @@ impl World {
             .map(|(number, _)| *number)
             .collect();
         for number in legs {
-            let in_room = self.livekit.legs.get(&number).is_some_and(|leg| leg.in_room);
-            if in_room || !self.strikes(400) {
+            let Some(leg) = self.livekit.legs.get(&number) else { continue };
+            let (in_room, away) = (leg.in_room, leg.away);
+            if in_room || (!away && !self.strikes(400)) {
                 self.reply_failure(number, server("canceled", "room deleted"));
                 self.leg_ends(number);
             }
@@ -123,30 +125,5 @@ impl World {
             self.leg_ends(*number);
         }
         !legs.is_empty()
-    }
-
-    /// LiveKit restarts: its rooms are gone, legs are not, and may make their room anew.
-    pub(crate) fn livekit_restarts(&mut self) {
-        let rooms = std::mem::take(&mut self.livekit.rooms);
-        for room in rooms.into_values() {
-            if let Some(pid) = room.bridge {
-                let detail = "LiveKit went away".to_owned();
-                let lost = RoomEvent::Lost { detail, loss: RoomLoss::Server };
-                self.news(pid, SECOND, 15 * SECOND, Input::Room(lost));
-            }
-        }
-        let legs: Vec<LegNumber> = self.livekit.legs.keys().copied().collect();
-        for number in legs {
-            let comes_back = self.dice.in_thousand(500);
-            if let Some(leg) = self.livekit.legs.get_mut(&number) {
-                leg.in_room = false;
-                leg.replies = false;
-            }
-            if comes_back {
-                self.leg_comes_in(number);
-            } else {
-                self.leg_ends(number);
-            }
-        }
     }
 }

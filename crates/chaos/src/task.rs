@@ -48,6 +48,8 @@ pub struct TaskProcess {
     pub stalls_until: Ms,
     /// It is in its room.
     pub joined: bool,
+    /// It joins its room anew when that is lost: from the answer until it deletes it.
+    pub keeps_its_room: bool,
     /// What happens in its room does not reach it until then.
     pub deaf_until: Ms,
     /// When the last news of its room arrives: they come over one connection, in their order.
@@ -80,6 +82,7 @@ impl World {
             wakes_at: None,
             stalls_until: 0,
             joined: false,
+            keeps_its_room: false,
             deaf_until: 0,
             last_news: 0,
             wrote_outcome: false,
@@ -150,6 +153,7 @@ impl World {
                     self.request(pid, stall, Request::Connect(agent));
                 }
             }
+            Effect::Audio(AudioCommand::Open) => process.keeps_its_room = true,
             Effect::Audio(AudioCommand::PlayOut) if !self.strikes(30) => {
                 self.tells_later(pid, 0, 4 * SECOND, Input::Sound(SoundEvent::PlayedOut));
             }
@@ -179,6 +183,7 @@ impl World {
                 }
             }
             Effect::DeleteRoom => {
+                process.keeps_its_room = false;
                 let until = self.clock.now() + stall + DELETE_FOR;
                 self.request(pid, stall, Request::DeleteRoom { room: process.room.clone(), until });
             }

@@ -175,6 +175,7 @@ impl World {
             Event::CallHears { pid, input } => self.call_hears(pid, *input),
             Event::CallWakes { pid, at } => self.call_wakes(pid, at),
             Event::Leg { leg, step } => self.leg_goes_on(leg, step),
+            Event::BridgeReturns { pid, until } => self.bridge_returns(pid, until),
             Event::RoomCloses { name, since } => self.room_closes(&name, since),
             Event::AgentCallEnds { id, only_unjoined } => self.vendor.ends(&id, only_unjoined),
         }

@@ -139,6 +139,8 @@ pub fn line(fact: &Fact, words: bool) -> Line {
         Fact::Dtmf { .. } => (Level::INFO, "key pressed", String::new()),
         Fact::RoomReconnecting => (Level::WARN, "room reconnecting", "sound goes on meanwhile".into()),
         Fact::RoomResumed => (Level::INFO, "room resumed", String::new()),
+        Fact::RoomRejoined { away_ms } => (Level::WARN, "room rejoined", format!("away for {away_ms} ms")),
+        Fact::CalleeBack { after_ms } => (Level::INFO, "callee back", format!("{after_ms} ms after we were")),
         // Its reason may be its farewell.
         Fact::AgentHangUp { detail } => (Level::INFO, "agent hangs up", spoken(detail, words)),
         Fact::AgentClosed { clean, detail } => {

@@ -50,8 +50,14 @@ pub enum RoomEvent {
     },
     /// The signalling is lost, sound goes on.
     Reconnecting,
-    /// The signalling is back.
+    /// The signalling is back, and nothing was missed.
     Resumed,
+    /// Our place was lost, and the room is joined anew under the same identity. The callee's leg is in it only once
+    /// that is [told](LegEvent::InRoom).
+    Rejoined {
+        /// How long we were away, from the first sign of it.
+        away_ms: u64,
+    },
     /// The room is gone for us.
     Lost {
         /// One sentence.
@@ -216,6 +222,9 @@ pub enum LegEvent {
         /// Its identity.
         identity: String,
     },
+    /// The callee's leg is in the room; of itself no sign that it rings. Told again when the leg, or we, come back into
+    /// the room.
+    InRoom,
     /// The leg rings.
     Ringing,
     /// The leg is connected.

@@ -42,6 +42,7 @@ impl Call {
             LegEvent::Dtmf { digit } => Fact::Dtmf { digit: digit.clone() },
             LegEvent::Dialed
             | LegEvent::DialFailed(_)
+            | LegEvent::InRoom
             | LegEvent::Ringing
             | LegEvent::Active
             | LegEvent::Left { .. } => {
@@ -66,6 +67,7 @@ fn room_fact(event: &RoomEvent) -> Option<Fact> {
         RoomEvent::JoinFailed { detail, .. } => Fact::RoomJoinFailed { detail: detail.clone() },
         RoomEvent::Reconnecting => Fact::RoomReconnecting,
         RoomEvent::Resumed => Fact::RoomResumed,
+        RoomEvent::Rejoined { away_ms } => Fact::RoomRejoined { away_ms: *away_ms },
         RoomEvent::Lost { detail, .. } => Fact::RoomLost { detail: detail.clone() },
         RoomEvent::Deleted { took_ms } => Fact::RoomDeleted { took_ms: *took_ms },
         RoomEvent::DeleteFailed { detail } => Fact::RoomDeleteFailed { detail: detail.clone() },

@@ -59,7 +59,7 @@ impl OurRoom {
             RoomEvent::Joined { .. } => Standing::Inside,
             // What we are not in, we cannot lose.
             _ if !self.is_joined() => self.standing,
-            RoomEvent::Resumed => Standing::Inside,
+            RoomEvent::Resumed | RoomEvent::Rejoined { .. } => Standing::Inside,
             RoomEvent::Lost { loss: RoomLoss::TakenOver, .. } => Standing::TakenOver,
             RoomEvent::Reconnecting | RoomEvent::Lost { .. } => Standing::Deaf,
             RoomEvent::JoinFailed { .. } | RoomEvent::Deleted { .. } | RoomEvent::DeleteFailed { .. } => {

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::soundness::Soundness;
-use super::{LegEnd, PREPARE_CAP};
+use super::{LegEnd, PREPARE_CAP, RETURN_CAP, RoomEvent, RoomLoss};
 use crate::outcome::{EndReason, Ending};
 use crate::plan::{CallPlan, Leg};
 use crate::profile::CountryProfile;
@@ -114,7 +114,9 @@ pub(super) struct Talk {
     pub(super) tool_calls: VecDeque<Instant>,
     /// What is to be said of its end besides the word for it.
     pub(super) detail: Option<String>,
-    /// The room is lost, the phone's leg perhaps not.
+    /// The room has been joined anew, and the callee is not seen in it yet.
+    pub(super) awaited_since: Option<Instant>,
+    /// We are not in the room, or the callee is not: its leg may come back into it later.
     pub(super) leg_may_return: bool,
 }
 
@@ -150,7 +152,8 @@ impl State {
                 Some(closing.delete_again.map_or(closing.until, |again| again.min(closing.until)))
             }
             Self::Talking(talk) => {
-                [Some(talk.longest_end(profile)), talk.silent_end(profile)].into_iter().flatten().min()
+                let ends = [Some(talk.longest_end(profile)), talk.silent_end(profile), talk.return_end()];
+                ends.into_iter().flatten().min()
             }
             Self::LastWords(words) => {
                 let heard = match words.played {
@@ -179,6 +182,7 @@ impl Talk {
             silent_since: None,
             tool_calls: VecDeque::new(),
             detail: None,
+            awaited_since: None,
             leg_may_return: false,
         }
     }
@@ -186,6 +190,28 @@ impl Talk {
     /// When the longest call is over.
     pub(super) fn longest_end(&self, profile: &CountryProfile) -> Instant {
         self.answered + Duration::from_secs(profile.dial.max_call_seconds.into())
+    }
+
+    /// When a callee that is not back is not waited for any longer.
+    pub(super) fn return_end(&self) -> Option<Instant> {
+        self.awaited_since.map(|since| since + RETURN_CAP)
+    }
+
+    /// Where callee and we stand, after this news of the room.
+    pub(super) fn follow(&mut self, event: &RoomEvent, now: Instant) {
+        match event {
+            RoomEvent::Reconnecting => self.leg_may_return = true,
+            RoomEvent::Resumed => self.leg_may_return = self.awaited_since.is_some(),
+            RoomEvent::Rejoined { .. } => {
+                self.awaited_since = Some(now);
+                self.leg_may_return = true;
+            }
+            RoomEvent::Lost { loss, .. } => self.leg_may_return = *loss == RoomLoss::Server,
+            RoomEvent::Joined { .. }
+            | RoomEvent::JoinFailed { .. }
+            | RoomEvent::Deleted { .. }
+            | RoomEvent::DeleteFailed { .. } => {}
+        }
     }
 
     /// When an agent that goes on sending nothing has been silent for too long.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::state::{LastWords, Played, State, Talk};
 use super::{
     AgentEvent, AgentFailure, AudioCommand, CLAIM_CAP, Call, Effect, Input, LAST_WORDS_CAP, LAST_WORDS_TAIL,
-    LegEvent, RoomEvent, RoomFailure, RoomLoss, SoundEvent, TOOL_LOOP_CALLS, TOOL_LOOP_WITHIN, WHY_ENDED_CAP,
+    LegEvent, RoomEvent, RoomFailure, SoundEvent, TOOL_LOOP_CALLS, TOOL_LOOP_WITHIN, WHY_ENDED_CAP,
     WhyAgentEnded, millis,
 };
 use crate::fact::{Fact, Speaker};
@@ -93,7 +93,8 @@ impl Call {
         if agent_created {
             self.want(Effect::ConnectAgent);
         }
-        Talk::new(now, delay, agent_created)
+        let leg_may_return = self.room.is_deaf();
+        Talk { leg_may_return, ..Talk::new(now, delay, agent_created) }
     }
 
     fn wait(&mut self, caller: bool, agent: bool, input: Input, now: Instant) -> State {
@@ -134,11 +135,15 @@ impl Call {
         match input {
             Input::Leg(LegEvent::Left { why, detail }) => {
                 self.record(Fact::CalleeGone { detail });
+                talk.leg_may_return = false;
                 return self.hang_up(&talk, why.end_reason(), now);
             }
-            Input::Room(RoomEvent::Lost { loss, .. }) => {
-                talk.leg_may_return = loss == RoomLoss::Server;
-                return self.hang_up(&talk, EndReason::RoomLost, now);
+            Input::Leg(LegEvent::InRoom) => self.callee_is_back(&mut talk, now),
+            Input::Room(event) => {
+                talk.follow(&event, now);
+                if matches!(event, RoomEvent::Lost { .. }) {
+                    return self.hang_up(&talk, EndReason::RoomLost, now);
+                }
             }
             Input::Agent(AgentEvent::Created { .. }) if !std::mem::replace(&mut talk.agent_created, true) => {
                 self.want(Effect::ConnectAgent);
@@ -174,10 +179,23 @@ impl Call {
                 self.record(Fact::AgentSilent { silent_seconds: self.plan.profile.agent.silence_seconds });
                 return self.hang_up(&talk, EndReason::SilenceWatchdog, now);
             }
+            Input::Tick if talk.return_end().is_some_and(|end| now >= end) => {
+                let detail = "the callee did not come back into the room that we joined anew".to_owned();
+                self.record(Fact::CalleeGone { detail: detail.clone() });
+                talk.detail = Some(detail);
+                return self.hang_up(&talk, EndReason::MediaLost, now);
+            }
             Input::Tick if self.is_drained(now) => return self.say_goodbye(talk, EndReason::Drained, now),
             _ => {}
         }
         State::Talking(talk)
+    }
+
+    fn callee_is_back(&mut self, talk: &mut Talk, now: Instant) {
+        if let Some(since) = talk.awaited_since.take() {
+            talk.leg_may_return = false;
+            self.record(Fact::CalleeBack { after_ms: millis(since, now) });
+        }
     }
 
     fn hear(&mut self, talk: &mut Talk, event: SoundEvent, now: Instant) {
@@ -250,11 +268,15 @@ impl Call {
         match input {
             Input::Leg(LegEvent::Left { detail, .. }) => {
                 self.record(Fact::CalleeGone { detail });
+                words.talk.leg_may_return = false;
                 words.until = now;
             }
-            Input::Room(RoomEvent::Lost { loss, .. }) => {
-                words.talk.leg_may_return = loss == RoomLoss::Server;
-                words.until = now;
+            Input::Leg(LegEvent::InRoom) => self.callee_is_back(&mut words.talk, now),
+            Input::Room(event) => {
+                words.talk.follow(&event, now);
+                if matches!(event, RoomEvent::Lost { .. }) {
+                    words.until = now;
+                }
             }
             Input::Drain => words.until = self.drain_by.map_or(now, |by| by.min(words.until)),
             Input::Agent(AgentEvent::Closed { .. }) if words.socket_open => {

@@ -6,6 +6,7 @@ mod before_the_dial;
 mod dialing;
 mod endings;
 mod leaving;
+mod rejoining;
 mod sound;
 
 use std::time::{Duration, Instant};

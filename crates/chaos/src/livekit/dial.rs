@@ -96,7 +96,7 @@ impl World {
             _ => (self.dice.skewed(300, 4 * SECOND), LegStep::Rings),
         };
         let longest = dialed.ring + dialed.longest + LEG_MARGIN;
-        let leg = Leg { dialed, pid, in_room: false, answered: false, replies, script };
+        let leg = Leg { dialed, pid, in_room: false, away: false, answered: false, replies, script };
         self.livekit.legs.insert(number, leg);
         self.clock.after(rings, Event::Leg { leg: number, step });
         self.clock.after(longest, Event::Leg { leg: number, step: LegStep::LastsTooLong });

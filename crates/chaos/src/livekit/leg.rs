@@ -21,6 +21,8 @@ pub struct Leg {
     /// Who dialed.
     pub(super) pid: Pid,
     pub(super) in_room: bool,
+    /// Its server went away, and it is not back.
+    pub(super) away: bool,
     pub(super) answered: bool,
     /// Who dialed will get its reply.
     pub(super) replies: bool,
@@ -40,6 +42,8 @@ pub enum LegStep {
     HangsUp,
     /// LiveKit's own limit of the call.
     LastsTooLong,
+    /// It has found its server again.
+    ComesBack,
 }
 
 impl World {
@@ -83,6 +87,7 @@ impl World {
                 self.room_news(number, left(why));
                 self.leg_ends(number);
             }
+            LegStep::ComesBack => self.leg_comes_back(number),
             LegStep::LastsTooLong => {
                 self.room_news(number, left(LegEnd::HungUp));
                 self.leg_ends(number);
@@ -94,7 +99,7 @@ impl World {
     pub(super) fn leg_comes_in(&mut self, number: LegNumber) {
         let since = self.clock.now();
         let Some(leg) = self.livekit.legs.get_mut(&number) else { return };
-        leg.in_room = true;
+        (leg.in_room, leg.away) = (true, false);
         let room = self.livekit.rooms.entry(leg.dialed.room.clone());
         let room = room.or_insert_with(|| Room { attempt: None, bridge: None, legs: BTreeSet::new(), since });
         room.legs.insert(number);
