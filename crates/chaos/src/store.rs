@@ -2,6 +2,7 @@
 //! everything else. An acknowledgement may be lost, a write may come through after its sender has given it up.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use calls::ids::{AttemptId, CallKey};
 use calls::outcome::OutcomeKind;
@@ -116,7 +117,7 @@ pub struct AttemptFolder {
     /// `next.json`.
     pub next: Option<Held<Follow>>,
     /// Deliveries that were put back.
-    pub back: BTreeSet<String>,
+    pub back: Arc<BTreeSet<String>>,
     /// When the last of them was.
     pub back_at: Option<Ms>,
 }
@@ -165,7 +166,7 @@ impl AttemptFolder {
             dial: self.dial.is_some(),
             outcome: self.outcome().map(may_follow),
             next: self.next.as_ref().map(|next| next.is),
-            put_back: self.back.iter().cloned().collect(),
+            put_back: Arc::clone(&self.back),
         }
     }
 
@@ -261,7 +262,7 @@ impl Store {
             Document::Outcome(outcome) => put_if_absent(&mut attempt.outcome, owner, outcome),
             Document::Next(next) => put_if_absent(&mut attempt.next, owner, next),
             Document::Back(delivery) => {
-                attempt.back.insert(delivery.clone());
+                Arc::make_mut(&mut attempt.back).insert(delivery.clone());
                 attempt.back_at = Some(now);
                 true
             }

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 
 use super::folder::Stand;
@@ -18,7 +20,7 @@ fn any_seen() -> impl Strategy<Value = AttemptSeen> {
             dial,
             outcome,
             next: next.then_some(Follow::Attempt(2)),
-            put_back: put_back.into_iter().map(str::to_owned).collect(),
+            put_back: Arc::new(put_back.into_iter().map(str::to_owned).collect()),
         },
     )
 }

@@ -1,6 +1,7 @@
 //! What routing sees of a call folder, and what follows from it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -44,8 +45,9 @@ pub struct AttemptSeen {
     pub outcome: Option<bool>,
     /// `next.json`.
     pub next: Option<Follow>,
-    /// `back/<message id>.json`: deliveries that were put back and are only to be acknowledged.
-    pub put_back: Vec<String>,
+    /// `back/<message id>.json`: deliveries that were put back and are only to be acknowledged. Shared: a call that
+    /// waits for its country has hundreds.
+    pub put_back: Arc<BTreeSet<String>>,
 }
 
 /// Where an attempt stands for a delivery that continues it.
@@ -69,7 +71,7 @@ impl Folder {
 
     /// This delivery was put back, and its successor sent.
     pub(super) fn was_put_back(&self, message_id: &str) -> bool {
-        self.attempts.values().any(|attempt| attempt.put_back.iter().any(|id| id == message_id))
+        self.attempts.values().any(|attempt| attempt.put_back.contains(message_id))
     }
 
     /// How often this call was put back.

@@ -4,6 +4,8 @@
 
 mod later;
 
+use std::sync::Arc;
+
 use super::step::State;
 use super::world::{NOON, World, at, body, call, delivery, key, profiles, put_back};
 use super::*;
@@ -242,7 +244,8 @@ fn no_attempt_follows_on_an_answered_one_whatever_number_a_message_names() {
 fn a_delivery_that_was_put_back_is_only_acknowledged() {
     let mut world = World::new();
     world.receive(call("m-1"));
-    let seen = AttemptSeen { job: true, put_back: vec!["m-1".into()], ..AttemptSeen::default() };
+    let seen =
+        AttemptSeen { job: true, put_back: Arc::new(["m-1".to_owned()].into()), ..AttemptSeen::default() };
     world.folder.attempts.insert(1, seen);
     assert_eq!(world.receive(call("m-1")), Verdict::Done);
     assert_eq!(world.launches, 1);

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use super::*;
 use crate::profile::CountryProfile;
@@ -160,9 +161,9 @@ impl World {
             }
             Effect::NoteBack { attempt, message_id } => {
                 assert!(!self.put_back.is_empty(), "the note comes after the message");
-                Input::Stored(
-                    self.broken("note back").map(|()| self.attempt(&attempt).put_back.push(message_id)),
-                )
+                Input::Stored(self.broken("note back").map(|()| {
+                    Arc::make_mut(&mut self.attempt(&attempt).put_back).insert(message_id);
+                }))
             }
             Effect::PutJob { attempt, deadline, .. } => {
                 assert!(

@@ -1,5 +1,8 @@
 //! All of a call's folder at one look: what routing and settling decide by.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use calls::ids::{AttemptId, CallKey};
 use calls::outcome::{Outcome, OutcomeKind};
 use calls::routing::{AttemptSeen, Folder, StoredMessage};
@@ -40,7 +43,7 @@ pub struct AttemptStanding {
     /// `next.json`.
     pub next: Option<Next>,
     /// The SQS message ids of the deliveries that were put back.
-    pub back: Vec<String>,
+    pub back: Arc<BTreeSet<String>>,
 }
 
 impl Standing {
@@ -62,7 +65,7 @@ impl Standing {
 
     /// Was the delivery of this SQS message put back?
     pub fn was_put_back(&self, sqs_message_id: &str) -> bool {
-        self.attempts.iter().any(|attempt| attempt.back.iter().any(|id| id == sqs_message_id))
+        self.attempts.iter().any(|attempt| attempt.back.contains(sqs_message_id))
     }
 }
 
@@ -84,7 +87,7 @@ impl From<&Standing> for Folder {
                 .as_ref()
                 .map(|outcome| outcome.retryable || outcome.outcome == OutcomeKind::Deferred),
             next: attempt.next.as_ref().map(|next| next.next),
-            put_back: attempt.back.clone(),
+            put_back: Arc::clone(&attempt.back),
         };
         let attempts = standing.attempts.iter().map(|attempt| (attempt.number, seen(attempt))).collect();
         Self { message, attempts }
@@ -155,11 +158,19 @@ impl CallFolders {
         let launched = self.read(&paths::launched(attempt)).await?;
         let job = self.read(&paths::job(attempt)).await?;
         let put_back = self.list(&paths::back_folder(attempt)).await?;
-        let back =
-            put_back.files.iter().filter_map(|file| file.strip_suffix(".json")).map(str::to_owned).collect();
+        let back = put_back.files.iter().filter_map(|file| file.strip_suffix(".json")).map(str::to_owned);
         let open = self.read::<Open>(&paths::open(attempt)).await?;
         let open = open.map(|open| put_back.newest.map_or(open.at, |newest| newest.max(open.at)));
-        Ok(AttemptStanding { number: attempt.number, open, job, launched, dial, outcome, next, back })
+        Ok(AttemptStanding {
+            number: attempt.number,
+            open,
+            job,
+            launched,
+            dial,
+            outcome,
+            next,
+            back: Arc::new(back.collect()),
+        })
     }
 
     /// The names of what lies directly in a folder; nothing if there is no such folder.
