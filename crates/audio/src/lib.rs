@@ -13,7 +13,7 @@ pub mod opus;
 pub mod playout;
 
 pub use counts::HopCounts;
-pub use playout::{FrameKind, Playout};
+pub use playout::{FrameKind, Head, Playout};
 
 /// Length of one frame in milliseconds: what the room is sent per packet and the agent per message.
 pub const FRAME_MS: u32 = 20;

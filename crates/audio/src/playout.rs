@@ -3,14 +3,27 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::SampleRate;
+use crate::{FRAME_MS, SampleRate, levels};
 
 /// How long a cut takes to reach silence, in milliseconds: short enough to be no rest of a word, long
 /// enough not to click.
 const FADE_MS: u32 = 5;
 
-/// What the queue has room for before it first grows, in milliseconds: agents that keep pace never make it.
-const RESERVED_MS: u32 = 2_000;
+/// What the queue has room for before it grows, in milliseconds: agents that keep pace never make it, and what one
+/// that ran ahead made it grow to is given back when all is played.
+const RESERVED_MS: u32 = 500;
+
+/// Silence between speech and speech that is taken for sound that came too late, in milliseconds: a turn takes longer.
+const LONGEST_HOLE_MS: u32 = 500;
+
+/// A pause that the agent sends as sound is at least so long, in frames, before any of it is left out.
+const SHORTEST_PAUSE: usize = 5;
+
+/// So many frames stay queued then: as much as an agent that keeps pace sends ahead (60 ms is what vendors do).
+const KEPT_FRAMES: usize = 3;
+
+/// What is not louder than this is a pause, in dBFS: recorded rooms are quieter.
+const PAUSE_DBFS: f64 = -50.0;
 
 /// What [`Playout::next_frame`] wrote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,37 +34,74 @@ pub enum FrameKind {
     Silence,
 }
 
+/// What waits at the head of the queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Head {
+    /// Nothing.
+    Nothing,
+    /// Less than a frame: the rest may be on its way.
+    Part,
+    /// What a cut has left, maybe nothing but the slide to silence. Nothing more will come to it: not to wait for.
+    Cut,
+    /// A whole frame at least.
+    Frame,
+}
+
 /// PCM on its way to the callee: bounded, in order, and emptied in one step at a barge-in.
 ///
 /// Speech comes out sample for sample as it went in. Where it stops short (underrun) the sound slides
 /// from the last sample to zero; where it is cut ([`Playout::clear`]) its next few milliseconds fade out.
+///
+/// What holes and missed frames have cost is heard as delay from then on, if the agent sends all that it has to say.
+/// It is won back at the next pause: where the queue runs empty by itself, and where the pause comes as sound, some of
+/// it is left out, never more than was lost.
 pub struct Playout {
     queue: VecDeque<i16>,
+    /// Samples that there is room for while it is empty, and at most.
+    reserved: usize,
     capacity: usize,
     frame: usize,
     fade: usize,
     /// The last sample of speech that was played, and how many samples of the slide from it remain.
     last: i16,
     slide: usize,
+    /// The next frame ends what was cut.
+    cut: bool,
+    /// Frames in which sound was missing since it stopped short, while that may still turn out to be a hole.
+    hole: Option<u64>,
+    concealed: u64,
+    /// By how many samples speech is behind the agent's own time at most; and how many frames of a pause were played
+    /// since.
+    behind: usize,
+    quiet: usize,
     played: u64,
     dropped: u64,
     cleared: u64,
+    skipped: u64,
 }
 
 impl Playout {
     /// An empty queue that holds at most `max` of sound at `rate`.
     pub fn new(rate: SampleRate, max: Duration) -> Self {
         let capacity = (max.as_micros() * u128::from(rate.hz()) / 1_000_000) as usize;
+        let reserved = capacity.min(rate.samples_in_ms(RESERVED_MS));
         Self {
-            queue: VecDeque::with_capacity(capacity.min(rate.samples_in_ms(RESERVED_MS))),
+            queue: VecDeque::with_capacity(reserved),
+            reserved,
             capacity,
             frame: rate.frame_samples(),
             fade: rate.samples_in_ms(FADE_MS),
             last: 0,
             slide: 0,
+            cut: false,
+            hole: None,
+            concealed: 0,
+            behind: 0,
+            quiet: 0,
             played: 0,
             dropped: 0,
             cleared: 0,
+            skipped: 0,
         }
     }
 
@@ -74,13 +124,36 @@ impl Playout {
             *sample = scaled(*sample, tail - n - 1, tail);
         }
         self.cleared += (queued - tail) as u64;
+        self.cut = tail > 0 || self.slide > 0;
+        self.behind = 0;
         queued - tail
+    }
+
+    /// So many frames' time has passed without a frame being taken.
+    pub fn missed(&mut self, frames: u64) {
+        if !self.queue.is_empty() {
+            self.fall_behind(frames);
+        }
+    }
+
+    /// What [`next_frame`](Self::next_frame) would begin with.
+    pub fn head(&self) -> Head {
+        match self.queue.len() {
+            queued if queued >= self.frame => Head::Frame,
+            _ if self.cut => Head::Cut,
+            0 => Head::Nothing,
+            _ => Head::Part,
+        }
     }
 
     /// Fills `out`, one frame long, with what comes next; silence where there is nothing.
     pub fn next_frame(&mut self, out: &mut [i16]) -> FrameKind {
         debug_assert_eq!(out.len(), self.frame, "playout goes frame by frame");
+        if self.behind > 0 {
+            self.catch_up();
+        }
         let speech = self.queue.len().min(out.len());
+        self.mind_the_hole(speech);
         self.take(&mut out[..speech]);
         self.fill_silence(&mut out[speech..]);
         if speech > 0 { FrameKind::Speech } else { FrameKind::Silence }
@@ -111,6 +184,63 @@ impl Playout {
         self.cleared
     }
 
+    /// Samples of pauses that were left out so far.
+    pub fn skipped(&self) -> u64 {
+        self.skipped
+    }
+
+    /// Frames of holes so far: speech stopped short, slid to silence, and went on within half a second. Longer ones are
+    /// pauses, and what comes after a cut is something new.
+    pub fn concealed(&self) -> u64 {
+        self.concealed
+    }
+
+    fn mind_the_hole(&mut self, speech: usize) {
+        let cut = std::mem::take(&mut self.cut);
+        if speech > 0 {
+            let frames = self.hole.take().unwrap_or(0);
+            self.concealed += frames;
+            self.fall_behind(frames);
+        }
+        let begins = speech > 0 || self.slide == self.fade;
+        self.hole = match self.hole {
+            _ if cut || speech == self.frame => None,
+            None => begins.then_some(1),
+            Some(frames) => {
+                Some(frames + 1).filter(|frames| *frames <= u64::from(LONGEST_HOLE_MS / FRAME_MS))
+            }
+        };
+    }
+
+    fn fall_behind(&mut self, frames: u64) {
+        let samples = usize::try_from(frames).unwrap_or(usize::MAX).saturating_mul(self.frame);
+        self.behind = self.behind.saturating_add(samples);
+    }
+
+    /// Leaves out what can be of a pause at the head of the queue.
+    fn catch_up(&mut self) {
+        while self.queue.len() > (1 + KEPT_FRAMES) * self.frame {
+            if !self.is_paused() {
+                self.quiet = 0;
+                return;
+            }
+            if self.quiet < SHORTEST_PAUSE || self.behind == 0 {
+                self.quiet += 1;
+                return;
+            }
+            self.queue.drain(..self.frame);
+            self.skipped += self.frame as u64;
+            self.behind = self.behind.saturating_sub(self.frame);
+        }
+    }
+
+    /// Whether the next frame is one of a pause.
+    fn is_paused(&self) -> bool {
+        let next = self.queue.iter().take(self.frame);
+        let square_sum = next.map(|sample| f64::from(*sample) * f64::from(*sample)).sum();
+        levels::dbfs_of(square_sum, self.frame as u64) <= PAUSE_DBFS
+    }
+
     fn take(&mut self, out: &mut [i16]) {
         let Some(end) = out.len().checked_sub(1) else { return };
         let (front, back) = self.queue.as_slices();
@@ -118,6 +248,10 @@ impl Playout {
         first.copy_from_slice(&front[..first.len()]);
         second.copy_from_slice(&back[..second.len()]);
         self.queue.drain(..out.len());
+        if self.queue.is_empty() {
+            self.behind = 0;
+            self.queue.shrink_to(self.reserved);
+        }
         self.played += out.len() as u64;
         (self.last, self.slide) = (out[end], self.fade);
     }
@@ -138,187 +272,4 @@ fn scaled(sample: i16, part: usize, whole: usize) -> i16 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    const RATE: SampleRate = SampleRate::Hz8000;
-    const FRAME: usize = 160;
-    const FADE: usize = 40;
-
-    fn next(playout: &mut Playout) -> (Vec<i16>, FrameKind) {
-        let mut out = vec![i16::MAX; FRAME];
-        let kind = playout.next_frame(&mut out);
-        (out, kind)
-    }
-
-    #[test]
-    fn an_empty_queue_plays_silence() {
-        let mut playout = Playout::new(RATE, Duration::from_secs(1));
-        assert_eq!(next(&mut playout), (vec![0; FRAME], FrameKind::Silence));
-        assert_eq!((playout.played(), playout.clear()), (0, 0));
-    }
-
-    #[test]
-    fn what_does_not_fit_is_counted_and_the_oldest_is_kept() {
-        let mut playout = Playout::new(RATE, Duration::from_millis(20));
-        assert_eq!(playout.push(&[1; 100]), 0);
-        assert_eq!(playout.push(&[2; 100]), 40);
-        assert_eq!((playout.queued(), playout.dropped()), (FRAME, 40));
-        let (frame, _) = next(&mut playout);
-        assert_eq!((&frame[..100], &frame[100..]), (&[1; 100][..], &[2; 60][..]));
-    }
-
-    #[test]
-    fn an_underrun_slides_to_silence_even_across_a_frame_border() {
-        let mut playout = Playout::new(RATE, Duration::from_secs(1));
-        playout.push(&[8000; FRAME]);
-        assert_eq!(next(&mut playout), (vec![8000; FRAME], FrameKind::Speech));
-        let (frame, kind) = next(&mut playout);
-        assert_eq!(kind, FrameKind::Silence);
-        assert!(frame[0] > 7500 && frame[..FADE].is_sorted_by(|a, b| a > b));
-        assert_eq!(frame[FADE - 1..], [0; FRAME - FADE + 1]);
-        playout.push(&[-8000; 150]);
-        let (frame, kind) = next(&mut playout);
-        assert_eq!((kind, &frame[..150]), (FrameKind::Speech, &[-8000; 150][..]));
-        assert!(frame[150] > -8000 && frame[159] < -5000, "the slide begins in this frame …");
-        assert_eq!(next(&mut playout).0[30..], [0; 130], "… and ends in the next");
-    }
-
-    #[test]
-    fn a_clear_fades_out_within_5_ms_and_lets_new_speech_in() {
-        let mut playout = Playout::new(RATE, Duration::from_secs(10));
-        playout.push(&[8000; 5 * FRAME]);
-        next(&mut playout);
-        assert_eq!(playout.clear(), 4 * FRAME - FADE);
-        assert_eq!(playout.cleared(), (4 * FRAME - FADE) as u64);
-        playout.push(&[100; FRAME]);
-        let (frame, _) = next(&mut playout);
-        assert!(frame[0] > 7500 && frame[..FADE].is_sorted_by(|a, b| a > b) && frame[FADE - 1] == 0);
-        assert_eq!(frame[FADE..], [100; FRAME - FADE]);
-        assert_eq!(next(&mut playout).0[..FADE], [100; FADE]);
-    }
-
-    #[test]
-    fn what_a_stall_has_cost_is_won_back_at_the_next_pause() {
-        let mut playout = Playout::new(RATE, Duration::from_secs(30));
-        // The agent keeps pace, stalls for 300 ms, sends them all at once, and keeps pace again.
-        for arrived in [1; 50].into_iter().chain([0; 15]).chain([16]).chain([1; 50]) {
-            playout.push(&[7; FRAME].repeat(arrived));
-            next(&mut playout);
-        }
-        assert_eq!(playout.queued(), 15 * FRAME, "not a word of it is skipped");
-        // It has said what it had to say, and is silent for as long as people are between two sentences.
-        (0..15).for_each(|_| drop(next(&mut playout)));
-        playout.push(&[9; FRAME]);
-        assert_eq!(
-            next(&mut playout),
-            (vec![9; FRAME], FrameKind::Speech),
-            "what comes next is heard at once"
-        );
-    }
-
-    #[test]
-    fn the_queue_grows_past_what_was_reserved_up_to_its_bound() {
-        let mut playout = Playout::new(RATE, Duration::from_secs(30));
-        assert_eq!(playout.push(&[5; 30 * 8000]), 0);
-        assert_eq!(playout.push(&[5; 3]), 3);
-        for _ in 0..1500 {
-            assert_eq!(next(&mut playout).0, [5; FRAME]);
-        }
-        assert!(playout.is_empty());
-    }
-
-    #[test]
-    fn the_order_holds_over_a_long_call() {
-        // Room for 808 samples, no multiple of a frame: frames straddle the seam of the ring buffer.
-        let mut playout = Playout::new(RATE, Duration::from_millis(101));
-        let (mut said, mut heard) = (0u32, 0u32);
-        let sample = |n: u32| (n % 30_011) as i16;
-        while heard < 10 * 60 * 8000 {
-            let chunk: Vec<i16> = (0..333).map(|n| sample(said + n)).collect();
-            assert_eq!(playout.push(&chunk), 0);
-            said += 333;
-            while playout.queued() >= FRAME {
-                let (frame, _) = next(&mut playout);
-                assert!(frame.iter().zip(heard..).all(|(s, n)| *s == sample(n)), "after {heard} samples");
-                heard += FRAME as u32;
-            }
-        }
-    }
-
-    #[derive(Clone, Debug)]
-    enum Step {
-        Push(usize),
-        Play,
-        Clear,
-    }
-
-    fn steps(clears: bool) -> impl Strategy<Value = Vec<Step>> {
-        let push = (0usize..900).prop_map(Step::Push);
-        let step = if clears {
-            prop_oneof![3 => push, 4 => Just(Step::Play), 1 => Just(Step::Clear)].boxed()
-        } else {
-            prop_oneof![3 => push, 4 => Just(Step::Play)].boxed()
-        };
-        prop::collection::vec(step, 0..120)
-    }
-
-    proptest! {
-        #[test]
-        fn nothing_is_lost_or_reordered_whatever_the_chunks(steps in steps(false)) {
-            let mut playout = Playout::new(RATE, Duration::from_secs(600));
-            let (mut pushed, mut heard) = (Vec::new(), Vec::new());
-            for step in steps {
-                match step {
-                    Step::Push(len) => {
-                        let chunk: Vec<i16> = (0..len).map(|n| ((pushed.len() + n) % 30_000 + 1) as i16).collect();
-                        prop_assert_eq!(playout.push(&chunk), 0);
-                        pushed.extend(chunk);
-                    }
-                    _ => {
-                        let speech = playout.queued().min(FRAME);
-                        let (frame, kind) = next(&mut playout);
-                        prop_assert_eq!(kind == FrameKind::Speech, speech > 0);
-                        heard.extend_from_slice(&frame[..speech]);
-                        prop_assert!(frame[speech..].iter().skip(FADE).all(|s| *s == 0));
-                    }
-                }
-                prop_assert_eq!(playout.queued(), pushed.len() - heard.len());
-            }
-            prop_assert_eq!(playout.played(), heard.len() as u64);
-            prop_assert_eq!(&heard[..], &pushed[..heard.len()]);
-        }
-
-        #[test]
-        fn nothing_stale_is_heard_more_than_5_ms_after_a_clear(steps in steps(true)) {
-            let mut playout = Playout::new(RATE, Duration::from_millis(100));
-            let (mut pushed, mut dropped, mut cleared) = (0u64, 0u64, 0u64);
-            // Speech of an even number of clears is +1000, of an odd one −1000: staleness has a sign.
-            let (mut voice, mut since_clear) = (1000i16, usize::MAX);
-            for step in steps {
-                match step {
-                    Step::Push(len) => {
-                        pushed += len as u64;
-                        dropped += playout.push(&vec![voice; len]) as u64;
-                    }
-                    Step::Clear => {
-                        cleared += playout.clear() as u64;
-                        prop_assert!(playout.queued() <= FADE);
-                        (voice, since_clear) = (-voice, 0);
-                    }
-                    Step::Play => {
-                        let (frame, _) = next(&mut playout);
-                        for sample in frame {
-                            let stale = since_clear >= FADE && sample.signum() == -voice.signum();
-                            prop_assert!(!stale, "{since_clear} samples after the clear");
-                            since_clear = since_clear.saturating_add(1);
-                        }
-                    }
-                }
-                prop_assert_eq!(pushed, playout.played() + playout.queued() as u64 + dropped + cleared);
-            }
-            prop_assert_eq!((playout.dropped(), playout.cleared()), (dropped, cleared));
-        }
-    }
-}
+mod tests;
