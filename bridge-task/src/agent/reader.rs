@@ -116,8 +116,9 @@ impl Reader {
 
     fn play(&mut self, bytes: &[u8]) {
         self.heard = true;
+        let utterance = self.out.utterance();
         join_samples(&mut self.half, bytes, &mut self.samples);
-        if self.out.push(&self.samples) > 0 {
+        if self.out.push(utterance, &self.samples) > 0 {
             self.note_once("sound beyond the minute that fits the queue".to_owned());
         }
     }
@@ -136,6 +137,8 @@ impl Reader {
             Event::ClearPlayout => {
                 // Here and not by way of the call: what comes behind this message must stay behind it.
                 let dropped_ms = self.out.clear();
+                // The first half of a sample that was cut is not the beginning of the next utterance.
+                self.half = None;
                 let _ = self.news.send(News::Of(Input::Sound(SoundEvent::Flushed { dropped_ms })));
             }
             Event::HangUp { detail } => self.tell(AgentEvent::HangUp { detail: detail.unwrap_or_default() }),

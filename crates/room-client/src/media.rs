@@ -1,11 +1,12 @@
 //! The media task: peer connection, sockets, codec and pacer in one loop that waits for nobody.
 
+mod alarm;
 mod arrivals;
+mod departures;
 mod framing;
 mod hearing;
 mod incoming;
 mod order;
-mod pacer;
 mod sockets;
 mod speaking;
 mod steady;
@@ -22,8 +23,8 @@ use str0m::{Candidate, Event, IceConnectionState, Input, Output, RtcError};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
+use self::alarm::Alarm;
 use self::hearing::Hearing;
-use self::pacer::Pacer;
 use self::sockets::Received;
 pub(crate) use self::sockets::Sockets;
 use self::speaking::Speaking;
@@ -137,8 +138,6 @@ pub(crate) struct Media {
     tcp_candidates: Vec<Candidate>,
     tcp_due: Option<Instant>,
     tcp_connected: (mpsc::UnboundedSender<TcpWay>, mpsc::UnboundedReceiver<TcpWay>),
-    /// From the first connection on.
-    pacer: Option<Pacer>,
     speaking: Speaking,
     hearing: Hearing,
     heard: Option<Mid>,
@@ -161,7 +160,6 @@ impl Media {
             tcp_candidates: Vec::new(),
             tcp_due: None,
             tcp_connected: mpsc::unbounded_channel(),
-            pacer: None,
             speaking: Speaking::new(parts.rate, parts.outlet, parts.tap.clone())?,
             hearing: Hearing::new(parts.rate, parts.inlet, parts.tap)?,
             heard: None,
@@ -172,6 +170,7 @@ impl Media {
     /// goes on without one, silent, until there is [another](Command::Replace).
     pub(crate) async fn run(mut self) {
         let mut datagram = vec![0; LONGEST_DATAGRAM];
+        let (mut alarm, outlet) = (Alarm::new(), self.speaking.outlet());
         let timer = tokio::time::sleep(Duration::ZERO);
         tokio::pin!(timer);
         loop {
@@ -182,14 +181,19 @@ impl Media {
                 return self.speaking.close();
             }
             timer.as_mut().reset(tokio::time::Instant::from_std(self.wake_at()));
+            alarm.set(self.speaking.deadline());
             let done = tokio::select! {
+                // A packet's time goes first. What has arrived goes before the time to do without it.
+                biased;
+                () = alarm.rings() => self.speak(),
+                () = outlet.ready() => self.speak(),
                 command = self.commands.recv(), if !self.closing => self.obey(command.unwrap_or(Command::Close)),
-                received = self.sockets.receive(&mut datagram) => self.received(received, &datagram),
                 Some((stream, candidate)) = self.tcp_connected.1.recv() => self.add_tcp(stream, candidate),
                 at = self.hearing.opened() => {
                     self.hearing.open(at);
                     Ok(())
                 }
+                received = self.sockets.receive(&mut datagram) => self.received(received, &datagram),
                 () = &mut timer => self.on_time(),
             };
             if let Err(error) = done {
@@ -240,10 +244,9 @@ impl Media {
         let at = match (self.peer.rtc.is_alive(), self.connected) {
             (false, _) => now + IDLE,
             (true, false) => self.deadline.min(now + CHECK_PACE),
-            (true, true) => self.deadline,
+            (true, true) => self.deadline.min(self.last_received + QUIET_TIMEOUT),
         };
-        let others = [self.pacer.as_ref().map(Pacer::deadline), self.hearing.deadline(), self.tcp_due];
-        others.into_iter().flatten().fold(at, Instant::min)
+        [self.hearing.deadline(), self.tcp_due].into_iter().flatten().fold(at, Instant::min)
     }
 
     fn on_time(&mut self) -> Result<(), RtcError> {
@@ -253,7 +256,7 @@ impl Media {
             self.peer.tick(now)?;
             self.drain()?;
         }
-        if is_alive && self.connected && now.duration_since(self.last_received) > QUIET_TIMEOUT {
+        if is_alive && self.connected && now.duration_since(self.last_received) >= QUIET_TIMEOUT {
             self.set_disconnected(now);
         }
         if self.tcp_due.is_some_and(|due| due <= now) {
@@ -261,8 +264,12 @@ impl Media {
             self.dial_tcp();
         }
         self.hearing.on_time(now);
-        let Some(tick) = self.pacer.as_mut().and_then(|pacer| pacer.tick(now)) else { return Ok(()) };
-        match self.speaking.pace(&tick, now) {
+        Ok(())
+    }
+
+    fn speak(&mut self) -> Result<(), RtcError> {
+        let now = clock::now();
+        match self.speaking.next_packet(now) {
             Some(packet) => self.peer.send_audio(now, packet),
             None => Ok(()),
         }
@@ -435,7 +442,7 @@ impl Media {
         if !self.connected {
             self.connected = true;
             self.tcp_due = None;
-            self.pacer.get_or_insert_with(|| Pacer::new(clock::now()));
+            self.speaking.begin(clock::now());
             self.notify(Notice::Connected);
         }
     }

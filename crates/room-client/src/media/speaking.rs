@@ -1,14 +1,14 @@
-//! What we say: one packet of 20 ms for each tick, and a copy of it for the tap.
+//! What we say: one packet of 20 ms every 20 ms, and a copy of it for the tap.
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use audio::opus::{CodecError, Encoder};
-use audio::{FrameKind, OPUS_CLOCK_HZ, SampleRate, levels};
+use audio::{FrameKind, OPUS_CLOCK_HZ, SampleRate};
 use tokio::sync::mpsc;
 
-use super::pacer::Tick;
-use crate::outlet::AudioOut;
+use super::departures::{Departure, Departures};
+use crate::outlet::{AudioOut, Taken};
 use crate::peer::AudioPacket;
 use crate::tap::{Direction, TappedPacket, tap};
 
@@ -22,6 +22,8 @@ pub(crate) struct Speaking {
     outlet: AudioOut,
     encoder: Encoder,
     pcm: Vec<i16>,
+    /// From the first connection on.
+    departures: Option<Departures>,
     talking: bool,
     tap: Option<mpsc::Sender<TappedPacket>>,
 }
@@ -36,31 +38,47 @@ impl Speaking {
             outlet,
             encoder: Encoder::new(rate)?,
             pcm: vec![0; rate.frame_samples()],
+            departures: None,
             talking: false,
             tap,
         })
     }
 
-    /// One tick: the packet to send out. Ticks that were missed are skipped: the room's clock has gone on.
-    pub(crate) fn pace(&mut self, tick: &Tick, now: Instant) -> Option<AudioPacket> {
-        let speech = self.outlet.next_frame(&mut self.pcm) == FrameKind::Speech;
+    /// The room takes packets: from now on there is one every 20 ms.
+    pub(crate) fn begin(&mut self, now: Instant) {
+        self.departures.get_or_insert_with(|| Departures::new(now));
+    }
+
+    /// The queue, which tells when there is speech that need not wait for the deadline.
+    pub(crate) fn outlet(&self) -> AudioOut {
+        self.outlet.clone()
+    }
+
+    /// When [`next_packet`](Self::next_packet) is to be asked, unless speech is ready before that.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.departures.as_ref().map(|departures| departures.deadline(self.outlet.head(departures.is_open())))
+    }
+
+    /// The packet to send out now, if one is.
+    pub(crate) fn next_packet(&mut self, now: Instant) -> Option<AudioPacket> {
+        let head = self.outlet.head(false);
+        let Departure { frame, missed } = self.departures.as_mut()?.depart(head, now)?;
+        let Taken { kind, level_dbfs } = self.outlet.next_frame(&mut self.pcm, missed);
+        let speech = kind == FrameKind::Speech;
         let was_talking = std::mem::replace(&mut self.talking, speech);
         let mut packet = [0; LONGEST_PACKET];
         // A frame of 20 ms always encodes into a buffer of this size.
         let length = self.encoder.encode(&self.pcm, &mut packet).ok()?;
         let payload: Arc<[u8]> = Arc::from(&packet[..length]);
-        let rtp_time = tick.frame * FRAME_TICKS;
-        tap(
-            self.tap.as_ref(),
-            TappedPacket {
-                direction: Direction::ToCallee,
-                at: now,
-                rtp_time: rtp_time as u32,
-                payload: payload.clone(),
-            },
-        );
-        let (level_dbfs, first_of_talk) = (levels::rms_dbfs(&self.pcm), speech && !was_talking);
-        Some(AudioPacket { rtp_time, payload, level_dbfs, first_of_talk })
+        let rtp_time = frame * FRAME_TICKS;
+        let copy = TappedPacket {
+            direction: Direction::ToCallee,
+            at: now,
+            rtp_time: rtp_time as u32,
+            payload: payload.clone(),
+        };
+        tap(self.tap.as_ref(), copy);
+        Some(AudioPacket { rtp_time, payload, level_dbfs, first_of_talk: speech && !was_talking })
     }
 
     /// The call is over: nobody shall wait for what will not be sent.
@@ -68,3 +86,6 @@ impl Speaking {
         self.outlet.close();
     }
 }
+
+#[cfg(test)]
+mod tests;

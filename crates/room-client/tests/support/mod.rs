@@ -64,7 +64,8 @@ impl Client {
 
     /// Queues `ms` of a tone.
     pub fn play(&self, hz: f64, ms: u32) {
-        assert_eq!(self.out.push(&tone(RATE, hz, -12.0, RATE.samples_in_ms(ms))), 0);
+        let sound = tone(RATE, hz, -12.0, RATE.samples_in_ms(ms));
+        assert_eq!(self.out.push(self.out.utterance(), &sound), 0);
     }
 
     /// What is heard in the next `ms`.
