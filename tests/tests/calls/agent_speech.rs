@@ -1,10 +1,11 @@
 //! What the agent says is heard whole, however it comes; and not at all once the callee talks over it.
 
 use anyhow::{Context as _, ensure};
+use calls::fact::Fact;
 use calls::outcome::EndReason;
 use sim::stack::{Recording, Step};
-use sim::ultravox::{EndReason as AgentEnd, Script};
-use tests::ears::{seconds_of, span_of};
+use sim::ultravox::{EndReason as AgentEnd, Script, Trouble};
+use tests::ears::seconds_of;
 use tests::{agent, person, story};
 
 /// The agent talks for so long, in messages of one kind, and hangs up at once: every word is heard.
@@ -43,6 +44,26 @@ fn messages_of_10_ms() {
 }
 
 #[test]
+fn messages_of_200_ms_in_real_time() {
+    is_heard_in_full(2000, Script { message_ms: 200, ahead_ms: Some(0), ..Script::default() });
+}
+
+#[test]
+fn messages_of_1_s_at_the_vendors_own_pace() {
+    is_heard_in_full(3000, Script { message_ms: 1000, ahead_ms: Some(60), ..Script::default() });
+}
+
+#[test]
+fn messages_at_the_vendors_own_pace() {
+    is_heard_in_full(2000, Script { ahead_ms: Some(60), ..Script::default() });
+}
+
+#[test]
+fn messages_of_10_ms_at_the_vendors_own_pace() {
+    is_heard_in_full(2000, Script { message_ms: 10, ahead_ms: Some(60), ..Script::default() });
+}
+
+#[test]
 fn messages_of_5_s() {
     is_heard_in_full(4900, Script { message_ms: 5000, ..Script::default() });
 }
@@ -50,6 +71,13 @@ fn messages_of_5_s() {
 #[test]
 fn messages_that_split_samples() {
     is_heard_in_full(2000, Script { message_bytes: Some(641), ..Script::default() });
+}
+
+#[test]
+fn messages_of_odd_sizes() {
+    for bytes in [333, 1279, 9001] {
+        is_heard_in_full(1000, Script { message_bytes: Some(bytes), ..Script::default() });
+    }
 }
 
 #[test]
@@ -66,36 +94,39 @@ fn a_long_speech_in_messages_of_5_s_is_heard_in_full() {
     });
 }
 
-/// The agent is ten seconds ahead when the callee interrupts it after one; its answer comes whole.
-fn barges_in(script: Script) {
+/// By how much the agent's sound was behind when it had sent the last of `lines` in real time. Its connection stalls for
+/// 400 ms in the first, and all of that comes at once.
+fn behind_ms_after_a_stall(lines: &[u32], is_right: impl Fn(u64) -> bool + Send + 'static) {
+    let lines: Vec<_> = lines.iter().map(|ms| agent::line(*ms)).collect();
+    let said: f64 = 1.5 * lines.len() as f64;
     story(async |scene| {
-        let interrupts = [Step::wait_for_voice(10_000), Step::wait(1000), person::talk(1000)];
-        let person = person::who([Step::wait(300), person::talk(600)].into_iter().chain(interrupts));
-        let script = Script { lines: vec![agent::line(10_000), agent::line(1000)], hang_up: true, ..script };
-        let ended = scene.arrange().person(person).agent(script).place().await?.ends().await?;
-
+        let script = Script { ahead_ms: Some(0), hang_up: true, ..agent::who_says(lines) };
+        let script = agent::with_trouble(script, 600, Trouble::HoldUp(400));
+        let person = person::who([Step::wait(2500), person::talk(600)]);
+        let arranged = scene.arrange().person(person).agent(script);
+        let ended = arranged.profile("/agent/firstSpeaker", "agent").place().await?.ends().await?;
         ended.is_answered(EndReason::AgentHangup)?;
-        ensure!(ended.outcome()?.barge_ins == 1, "{:#?}", ended.outcome()?);
-        let (heard, said) = (ended.heard()?, ended.said()?);
-        let talks_again =
-            span_of(said, Recording::RATE, person::TONE_HZ).context("the person said nothing")?.1 - 1.0;
-        let begin = (talks_again * Recording::RATE.hz() as f64) as usize;
-        let before = seconds_of(&heard[..begin], Recording::RATE, agent::TONE_HZ);
-        ensure!((0.8..2.0).contains(&before), "{before:.2} s of speech before the interruption");
-        let after = seconds_of(&heard[begin..], Recording::RATE, agent::TONE_HZ);
-        ensure!((1.0..2.0).contains(&after), "{after:.2} s heard after it: the answer has 1 s");
+        let behind_ms = ended.kept.facts.iter().find_map(|recorded| match recorded.fact {
+            Fact::PlayingOut { queued_ms } => Some(queued_ms),
+            _ => None,
+        });
+        let behind_ms = behind_ms.context("nothing was played out")?;
+        ensure!(is_right(behind_ms), "{behind_ms} ms behind");
+        let heard = seconds_of(ended.heard()?, Recording::RATE, agent::TONE_HZ);
+        // The phone hears a moment less than was said: it subscribes when it has answered.
+        ensure!((said - 0.4..said + 0.1).contains(&heard), "{heard:.2} s heard of {said} s");
         Ok(())
     });
 }
 
 #[test]
-fn a_callee_who_interrupts_is_not_talked_over() {
-    barges_in(Script::default());
+fn while_the_agent_goes_on_after_a_stall_it_is_behind() {
+    behind_ms_after_a_stall(&[1500], |behind_ms| behind_ms > 250);
 }
 
 #[test]
-fn the_clear_message_in_its_other_spelling() {
-    barges_in(Script { camel_case_clear: true, ..Script::default() });
+fn the_delay_of_a_stall_is_won_back_at_the_next_pause() {
+    behind_ms_after_a_stall(&[1500, 1500], |behind_ms| behind_ms < 200);
 }
 
 #[test]

@@ -4,5 +4,6 @@
 mod agent_fails;
 mod agent_speech;
 mod answered;
+mod barge_in;
 mod cannot_dial;
 mod not_answered;

@@ -147,6 +147,8 @@ pub enum Trouble {
     /// From now on nothing is sent and nothing read, and the connection stays open. The call's end can be asked for
     /// over REST.
     Stall,
+    /// What is sent is held up for so long, in milliseconds, and comes all at once then: a network that stalls.
+    HoldUp(u32),
     /// From now on the agent sends nothing of its own. It listens, and answers the protocol's pings.
     Mute,
     /// The connection ends without a close frame.

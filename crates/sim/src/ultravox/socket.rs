@@ -59,6 +59,9 @@ struct Session {
     ending: Option<EndReason>,
     missteps: VecDeque<Misstep>,
     muted: bool,
+    /// Until when what is sent is held up, and what has been.
+    held_until: Option<Instant>,
+    held: Vec<Message>,
     /// Somebody asked over REST for the end.
     hung_up: Arc<Notify>,
 }
@@ -113,6 +116,8 @@ impl Session {
             ending: None,
             missteps: missteps.into(),
             muted: false,
+            held_until: None,
+            held: Vec::new(),
         }
     }
 
@@ -145,7 +150,7 @@ impl Session {
         let idle = self.start.media_idle_timeout.map(|idle| self.last_audio + idle);
         let over = self.opened + self.start.max_duration;
         let speech = self.pace.due().or(speech_ends);
-        [self.begins, speech, misstep, idle].into_iter().flatten().fold(over, Instant::min)
+        [self.begins, speech, misstep, idle, self.held_until].into_iter().flatten().fold(over, Instant::min)
     }
 
     async fn tick(&mut self, now: Instant) -> Result<(), End> {
@@ -154,6 +159,9 @@ impl Session {
         }
         if self.start.media_idle_timeout.is_some_and(|idle| now >= self.last_audio + idle) {
             return Err(End::Close(NORMAL, EndReason::ConnectionError));
+        }
+        if self.held_until.is_some_and(|until| now >= until) {
+            self.let_go().await?;
         }
         if self.missteps.front().is_some_and(|misstep| now >= self.at(misstep))
             && let Some(misstep) = self.missteps.pop_front()

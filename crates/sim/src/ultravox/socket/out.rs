@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::extract::ws::{CloseFrame, Message};
 use serde_json::{Value, json};
 use tokio::sync::watch;
-use tokio::time::{sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::{End, Session};
 use crate::ultravox::call::EndReason;
@@ -21,6 +21,10 @@ impl Session {
     pub(super) async fn misstep(&mut self, trouble: Trouble) -> Result<(), End> {
         match trouble {
             Trouble::Stall => Err(End::Stall),
+            Trouble::HoldUp(ms) => {
+                self.held_until = Some(Instant::now() + Duration::from_millis(ms.into()));
+                Ok(())
+            }
             Trouble::Mute => {
                 self.muted = true;
                 Ok(())
@@ -66,6 +70,23 @@ impl Session {
         if self.muted && !matches!(message, Message::Close(_)) {
             return Ok(());
         }
+        if self.held_until.is_some() && !matches!(message, Message::Close(_)) {
+            self.held.push(message);
+            return Ok(());
+        }
+        self.hand_over(message).await
+    }
+
+    /// What was held up comes.
+    pub(super) async fn let_go(&mut self) -> Result<(), End> {
+        self.held_until = None;
+        for message in std::mem::take(&mut self.held) {
+            self.hand_over(message).await?;
+        }
+        Ok(())
+    }
+
+    async fn hand_over(&mut self, message: Message) -> Result<(), End> {
         match timeout(SEND_TIMEOUT, self.socket.send(message)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) | Err(_) => Err(End::Drop(EndReason::ConnectionError)),
@@ -92,6 +113,8 @@ impl Session {
             End::Close(code, reason) => {
                 // Before the frame goes: who sees it and asks for the end reason finds one.
                 self.record(|call| call.end(reason));
+                // A connection that breaks is noticed by what follows.
+                let _ = self.let_go().await;
                 let frame = CloseFrame { code, reason: "".into() };
                 if self.send(Message::Close(Some(frame))).await.is_ok() {
                     self.wait_for_close().await;
