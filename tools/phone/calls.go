@@ -36,8 +36,12 @@ type CallFacts struct {
 	VoiceMS          int64   `json:"heard_voice_ms"`
 	PeakLevelDBFS    float64 `json:"heard_peak_dbfs,omitempty"` // loudest frame, RMS
 	DTMFHeard        string  `json:"dtmf_heard"`
+	DTMFHeardAt      []int64 `json:"dtmf_heard_at,omitempty"` // one a key
 	DTMFSent         string  `json:"dtmf_sent"`
 	Transfers        int     `json:"transfers"`
+	TransferTo       string  `json:"transfer_to,omitempty"` // Refer-To of the last one
+	TransferRinging  int64   `json:"transfer_ringing_timeout_ms,omitempty"`
+	TransferDialtone bool    `json:"transfer_dialtone,omitempty"`
 	ScriptDone       bool    `json:"script_done"`
 	PacketsReceived  int64   `json:"packets_received"`
 	PacketsLost      int64   `json:"packets_lost"`

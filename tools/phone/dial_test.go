@@ -234,8 +234,39 @@ func TestTransfer(t *testing.T) {
 			if facts := s.ended(t, c.room); facts.EndedBy != c.by || facts.CallStatus != "hangup" {
 				t.Errorf("%+v", facts)
 			}
-		} else if facts := s.only(t, c.room); facts.Phase != "active" || facts.Transfers != 1 {
+		} else if facts := s.only(t, c.room); facts.Phase != "active" || facts.Transfers != 1 ||
+			facts.TransferTo != "tel:+15550123" {
 			t.Errorf("%+v", facts)
 		}
+	}
+}
+
+func TestATransferThatNobodyTellsOf(t *testing.T) {
+	s := theStack(t)
+	transfer := func(number, room, script string) (apiAnswer, time.Duration) {
+		s.script(t, number, script)
+		if answer := s.dial(t, number, room, nil); answer.status != 200 {
+			t.Fatal(answer)
+		}
+		asked := time.Now()
+		answer, err := s.api("SIP/TransferSIPParticipant", map[string]any{
+			"room_name": room, "participant_identity": "callee-" + room, "transfer_to": "tel:+15550123",
+			"ringing_timeout": "1s", "play_dialtone": true, "room": room}, 5000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return answer, time.Since(asked)
+	}
+	answer, took := transfer("+5511900000008", "refer-silent", `{"transfer":{"no_reply":true}}`)
+	if answer.status == 200 || took < 900*time.Millisecond || took > 3*time.Second {
+		t.Errorf("%d %v after %v", answer.status, answer.body, took)
+	}
+	facts := s.only(t, "refer-silent")
+	if facts.Phase != "active" || facts.TransferRinging != 1000 || !facts.TransferDialtone {
+		t.Errorf("%+v", facts)
+	}
+	answer, _ = transfer("+5511900000009", "refer-bye", `{"transfer":{"after_ms":900,"bye_at_ms":100}}`)
+	if answer.status != 200 || s.ended(t, "refer-bye").EndedBy != endedByTransfer {
+		t.Errorf("%d %v", answer.status, answer.body)
 	}
 }

@@ -137,6 +137,7 @@ func (l *leg) hearKey(dtmf *livekit.SipDTMF) {
 			digit = dtmfKeys[dtmf.Code : dtmf.Code+1]
 		}
 		f.DTMFHeard += digit
+		f.DTMFHeardAt = append(f.DTMFHeardAt, nowMS())
 	})
 }
 

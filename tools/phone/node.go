@@ -143,10 +143,23 @@ func (n *Node) TransferSIPParticipant(ctx context.Context, req *rpc.InternalTran
 	if l == nil {
 		return nil, errTransferGone
 	}
-	l.call.update(func(f *CallFacts) { f.Transfers++ })
+	l.call.update(func(f *CallFacts) {
+		f.Transfers++
+		f.TransferTo, f.TransferDialtone = req.TransferTo, req.PlayDialtone
+		f.TransferRinging = req.RingingTimeout.AsDuration().Milliseconds()
+	})
 	plan := l.script.Transfer
 	if plan == nil {
 		plan = new(Transfer)
+	}
+	if plan.ByeAtMS != nil {
+		bye := time.AfterFunc(time.Duration(*plan.ByeAtMS)*time.Millisecond, func() { l.end(transferred) })
+		context.AfterFunc(l.life, func() { bye.Stop() })
+	}
+	if plan.NoReply {
+		// Whoever asks has a deadline, and it is over before this returns.
+		<-l.life.Done()
+		return nil, errTransferGone
 	}
 	timer := time.NewTimer(time.Duration(plan.AfterMS) * time.Millisecond)
 	defer timer.Stop()
@@ -154,6 +167,10 @@ func (n *Node) TransferSIPParticipant(ctx context.Context, req *rpc.InternalTran
 	case <-ctx.Done():
 		return nil, psrpc.NewErrorf(psrpc.Canceled, "call transfer failed: %v", ctx.Err())
 	case <-l.life.Done():
+		// Accepted, and the trunk hung up before it told how the transfer went: to a real node that is success.
+		if plan.ByeAtMS != nil && endingOf(l.life) == transferred {
+			return &emptypb.Empty{}, nil
+		}
 		return nil, errTransferGone
 	case <-timer.C:
 	}

@@ -45,6 +45,8 @@ type Reject struct {
 type Transfer struct {
 	AfterMS int     `json:"after_ms,omitempty"`
 	Reject  *Reject `json:"reject,omitempty"`
+	NoReply bool    `json:"no_reply,omitempty"`
+	ByeAtMS *int    `json:"bye_at_ms,omitempty"`
 }
 
 // parseScript reads and checks a script; names of WAVE files are taken from dir. Unknown fields are errors: a test
