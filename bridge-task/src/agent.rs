@@ -3,8 +3,6 @@
 mod reader;
 mod writer;
 
-use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use agents::{Agent, FailureKind};
@@ -22,6 +20,7 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
 use crate::last_word::LastWord;
 use crate::perform::News;
+use crate::sound::ToAgent;
 use crate::{clock, tls};
 
 /// Opening the agent's socket may take this long after the answer.
@@ -66,8 +65,8 @@ impl Socket {
 pub struct Sound {
     /// The callee's voice, 20 ms a frame.
     pub from_callee: AudioIn,
-    /// Counts the callee's sound that is not silence, in milliseconds.
-    pub callee_ms: Arc<AtomicU64>,
+    /// Counts what of it is sent.
+    pub to_agent: ToAgent,
     /// The agent's voice, queued.
     pub to_callee: AudioOut,
     /// What is said to the agent besides, in its own protocol.
@@ -76,8 +75,8 @@ pub struct Sound {
 
 impl Sound {
     /// The two ways of a call's sound, with nothing said yet.
-    pub fn new(from_callee: AudioIn, callee_ms: Arc<AtomicU64>, to_callee: AudioOut) -> Self {
-        Self { from_callee, callee_ms, to_callee, texts: mpsc::channel(TEXTS) }
+    pub fn new(from_callee: AudioIn, to_agent: ToAgent, to_callee: AudioOut) -> Self {
+        Self { from_callee, to_agent, to_callee, texts: mpsc::channel(TEXTS) }
     }
 }
 
@@ -169,7 +168,7 @@ fn let_sound_flow(
     let broken = AgentEvent::Closed { clean: false, detail: "our writer to its socket broke".to_owned() };
     let last_word = LastWord::new(news, Input::Agent(broken));
     let writer = tokio::spawn(async move {
-        writer::run(sound.from_callee, sound.callee_ms, texts, is_over, sink).await;
+        writer::run(sound.from_callee, sound.to_agent, texts, is_over, sink).await;
         last_word.withdraw();
     });
     Socket { over, writer }

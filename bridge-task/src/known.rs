@@ -1,18 +1,20 @@
 //! What a call has shown so far, for who must say how it ended when the call itself cannot.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
 use calls::fact::Fact;
 use calls::outcome::{Ending, Outcome};
+use calls::sound::SoundSecond;
 use room_client::AudioOut;
+
+use crate::sound::ToAgent;
 
 /// Clones know the same.
 #[derive(Clone, Default)]
 pub struct Known {
-    /// Callee sound that was not silence, milliseconds; counted by who sends it to the agent.
-    pub callee_ms: Arc<AtomicU64>,
+    /// The callee's sound, counted by who sends it to the agent.
+    pub to_agent: ToAgent,
     out: Arc<OnceLock<AudioOut>>,
     seen: Arc<Mutex<Seen>>,
 }
@@ -24,6 +26,19 @@ struct Seen {
     first_agent_audio_seconds: Option<f64>,
     barge_ins: u32,
     agent_call_id: Option<String>,
+    line: Line,
+}
+
+/// What was lost of the callee's sound on its way to us, and how unevenly it came.
+#[derive(Debug, Default)]
+struct Line {
+    /// Packets, of 20 ms each, as LiveKit's SIP node sends them.
+    packets: u64,
+    lost: u64,
+    recovered: u64,
+    /// The sum over so many seconds.
+    jitter_ms: f64,
+    seconds: u32,
 }
 
 impl Known {
@@ -38,6 +53,7 @@ impl Known {
                 seen.first_agent_audio_seconds = Some(seconds(*after_answer_ms));
             }
             Fact::BargeIn { .. } => seen.barge_ins += 1,
+            Fact::SoundSecond(second) => seen.line.note(second),
             _ => {}
         }
     }
@@ -67,17 +83,23 @@ impl Known {
 
     /// Puts into an outcome what the ending does not have.
     pub fn complete(&self, outcome: Outcome) -> Outcome {
+        let (callee_audio_seconds, agent_audio_seconds) =
+            (self.callee_audio_seconds(), self.agent_audio_seconds());
+        let seen = self.lock();
         Outcome {
-            callee_audio_seconds: self.callee_audio_seconds(),
-            agent_audio_seconds: self.agent_audio_seconds(),
-            agent_call_id: self.lock().agent_call_id.clone(),
+            callee_audio_seconds,
+            agent_audio_seconds,
+            mos: seen.line.mos(),
+            jitter_ms: seen.line.jitter_ms(),
+            loss_percent: seen.line.loss_percent(),
+            agent_call_id: seen.agent_call_id.clone(),
             ..outcome
         }
     }
 
     /// Sound received from the callee that was not silence.
     pub fn callee_audio_seconds(&self) -> f64 {
-        seconds(self.callee_ms.load(Ordering::Relaxed))
+        seconds(self.to_agent.heard_ms())
     }
 
     /// Agent speech played toward the callee.
@@ -90,6 +112,87 @@ impl Known {
     }
 }
 
+impl Line {
+    fn note(&mut self, second: &SoundSecond) {
+        let hop = &second.trunk_to_room;
+        self.packets += u64::from(second.packets);
+        self.lost += u64::from(hop.lost);
+        self.recovered += u64::from(hop.recovered);
+        if let Some(jitter_ms) = second.jitter_ms {
+            self.jitter_ms += jitter_ms;
+            self.seconds += 1;
+        }
+    }
+
+    /// All three: `None` if no packet came.
+    fn mos(&self) -> Option<f64> {
+        let lost_for_good = self.share_of_all(self.lost.saturating_sub(self.recovered))?;
+        Some(rounded(audio::mos::estimate(lost_for_good, None), 100.0))
+    }
+
+    fn jitter_ms(&self) -> Option<f64> {
+        (self.seconds > 0).then(|| rounded(self.jitter_ms / f64::from(self.seconds), 10.0))
+    }
+
+    fn loss_percent(&self) -> Option<f64> {
+        Some(rounded(self.share_of_all(self.lost)?, 100.0))
+    }
+
+    /// In percent of what was sent to us.
+    fn share_of_all(&self, frames: u64) -> Option<f64> {
+        (self.packets > 0).then(|| frames as f64 * 100.0 / (self.packets + self.lost) as f64)
+    }
+}
+
+/// To a whole number of `parts` of one: more digits would only pretend.
+fn rounded(value: f64, parts: f64) -> f64 {
+    (value * parts).round() / parts
+}
+
 fn seconds(ms: u64) -> f64 {
     ms as f64 / 1000.0
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use calls::outcome::OutcomeKind;
+    use calls::sound::HopSecond;
+
+    use super::*;
+    use crate::clock;
+
+    fn ends(seconds: &[SoundSecond]) -> Outcome {
+        let known = Known::default();
+        for second in seconds {
+            known.note(&Fact::SoundSecond(*second), clock::now());
+        }
+        let at = clock::wall();
+        known.complete(Outcome::new(Ending::of(OutcomeKind::Answered), 1, at, at, "0.1.0"))
+    }
+
+    fn second(lost: u32, recovered: u32, jitter_ms: f64) -> SoundSecond {
+        let trunk_to_room = HopSecond { frames: 50, lost, recovered, ..HopSecond::default() };
+        SoundSecond {
+            packets: 50 - lost,
+            trunk_to_room,
+            jitter_ms: Some(jitter_ms),
+            ..SoundSecond::default()
+        }
+    }
+
+    #[test]
+    fn the_outcome_tells_of_the_line_over_the_whole_call() {
+        let ended = ends(&[second(0, 0, 1.0), second(5, 5, 2.0), second(4, 0, 6.0)]);
+        assert_eq!((ended.jitter_ms, ended.loss_percent), (Some(3.0), Some(6.0)));
+        // What was rebuilt is no damage: 4 of 150.
+        assert_eq!(ended.mos.unwrap(), rounded(audio::mos::estimate(4.0 / 1.5, None), 100.0));
+    }
+
+    #[test]
+    fn a_call_without_a_packet_has_no_mark() {
+        let trunk_to_room = HopSecond { frames: 50, silent: 50, ..HopSecond::default() };
+        let ended = ends(&[SoundSecond { trunk_to_room, ..SoundSecond::default() }]);
+        assert_eq!((ended.mos, ended.jitter_ms, ended.loss_percent), (None, None, None));
+    }
 }

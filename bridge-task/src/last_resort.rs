@@ -341,7 +341,7 @@ mod tests {
         known.note(&Fact::Answered { after_ms: 2500 }, clock::now() - Duration::from_secs(30));
         known.note(&Fact::FirstAgentAudio { after_answer_ms: 800 }, clock::now());
         known.note(&Fact::BargeIn { dropped_ms: 100 }, clock::now());
-        known.callee_ms.store(1500, std::sync::atomic::Ordering::Relaxed);
+        (0..75).for_each(|_| known.to_agent.count(&[1000; 320], 0));
         resort.tell_that_it_broke().await;
         let outcome = resort.attempt.folders.outcome(&resort.attempt.id).await.unwrap().unwrap();
         assert_eq!(outcome.end_reason, Some(EndReason::BridgeError));

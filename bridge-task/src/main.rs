@@ -20,6 +20,7 @@ mod reports;
 mod room;
 mod run;
 mod settings;
+mod sound;
 mod stop;
 mod terminal;
 mod tls;

@@ -20,6 +20,7 @@ use crate::last_resort::LastResort;
 use crate::leg::{self, Permit};
 use crate::recorder::{self, Tape};
 use crate::room::{self, Joined};
+use crate::sound::{self, CalleePackets, Hops};
 use crate::{clock, tls};
 
 /// Packets that may wait for the recorder: two seconds of both directions.
@@ -51,6 +52,9 @@ pub struct Hands {
     room: Option<room_client::Room>,
     out: Option<AudioOut>,
     sound_in: Option<AudioIn>,
+    callee_packets: CalleePackets,
+    /// While the sound is open.
+    hops: Option<Hops>,
     created: Option<Created>,
     warm: Option<Warm>,
     /// The agent's socket, open or being opened.
@@ -94,7 +98,9 @@ impl Hands {
         let (tape, told) = mpsc::unbounded_channel();
         let record = job.plan.profile.record;
         let (folders, attempt) = (job.folders.clone(), job.attempt.clone());
-        let recorder = recorder::start(record, packets, told, folders, attempt, news.clone());
+        let callee_packets = CalleePackets::default();
+        let recorder =
+            recorder::start(record, packets, callee_packets.clone(), told, folders, attempt, news.clone());
         Ok(Self {
             job,
             livekit,
@@ -108,6 +114,8 @@ impl Hands {
             room: None,
             out: None,
             sound_in: None,
+            callee_packets,
+            hops: None,
             created: None,
             warm: None,
             socket: None,
@@ -132,8 +140,14 @@ impl Hands {
     /// The next news for the call.
     pub async fn next(&mut self) -> Input {
         loop {
+            let news = tokio::select! {
+                news = self.inbox.recv() => news,
+                second = sound::second_of(self.hops.as_mut()) => {
+                    return Input::Sound(SoundEvent::Second(second));
+                }
+            };
             // We hold a sender ourselves, so the channel never closes.
-            match self.inbox.recv().await {
+            match news {
                 Some(News::Of(input)) => return input,
                 Some(News::Joined(joined)) => {
                     let Joined { room, out, sound_in } = *joined;
@@ -263,7 +277,7 @@ impl Hands {
             return;
         };
         let (agent, url, warm) = (self.agent.clone(), created.join_url.clone(), self.warm.take());
-        let sound = Sound::new(sound_in, self.known.callee_ms.clone(), out.clone());
+        let sound = Sound::new(sound_in, self.known.to_agent.clone(), out.clone());
         self.to_agent = Some(sound.texts.0.clone());
         self.socket = Some(tokio::spawn(agent::connect(agent, url, warm, sound, self.news.clone())));
     }
@@ -278,6 +292,10 @@ impl Hands {
         }
         let _ = self.tape.send(Tape::Start(clock::now()));
         let Some(out) = self.out.clone() else { return };
+        if let Some(sound_in) = &self.sound_in {
+            let (packets, to_agent) = (self.callee_packets.clone(), self.known.to_agent.clone());
+            self.hops = Some(Hops::watch(packets, sound_in.counts(), to_agent, out.clone()));
+        }
         self.spawn(async move {
             out.first_speech().await;
             Input::Sound(SoundEvent::FirstAgentAudio)
@@ -296,6 +314,10 @@ impl Hands {
     fn close_sound(&mut self) {
         let _ = self.tape.send(Tape::Stop(clock::now()));
         self.sound_in = None;
+        if let Some(mut hops) = self.hops.take() {
+            // The part of a second that is left.
+            self.tell(Input::Sound(SoundEvent::Second(hops.look())));
+        }
     }
 
     fn ask_why_agent_ended(&self) {

@@ -174,6 +174,7 @@ fn table(shown: &[Listed], output: &Output) {
             number,
             coloured(listed.state),
             why(listed.outcome.as_ref()),
+            mos(listed.outcome.as_ref()),
             listed.attempt.map_or("-".to_owned(), |attempt| attempt.to_string()),
             text(&call.campaign_id),
             text(&call.customer_id),
@@ -187,6 +188,7 @@ fn table(shown: &[Listed], output: &Output) {
         "number",
         "state",
         "why",
+        "MOS",
         "attempt",
         "campaign",
         "customer",
@@ -202,6 +204,16 @@ pub fn why(outcome: Option<&Outcome>) -> String {
         outcome.reason.clone().or_else(|| outcome.end_reason.map(|reason| reason.as_str().to_owned()));
     let talked = outcome.duration_seconds.map(|seconds| format!(", {seconds:.0} s")).unwrap_or_default();
     format!("{}{talked}", reason.unwrap_or_else(|| "-".to_owned()))
+}
+
+fn mos(outcome: Option<&Outcome>) -> String {
+    outcome.and_then(|outcome| outcome.mos).map_or("-".to_owned(), |mos| format!("{mos:.1}"))
+}
+
+/// How the callee's sound was, if any came: `MOS 4.36, jitter 1.2 ms, loss 0.4 %`.
+pub fn sound(outcome: &Outcome) -> Option<String> {
+    let (mos, jitter_ms, loss) = (outcome.mos?, outcome.jitter_ms?, outcome.loss_percent?);
+    Some(format!("MOS {mos:.2}, jitter {jitter_ms:.1} ms, loss {loss:.1} %"))
 }
 
 /// A state's word in its colour.

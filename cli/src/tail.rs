@@ -10,7 +10,7 @@ use cloud::call_folder::{CallFolders, FactsReader, RecordedFact};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::calls::{coloured, why};
+use crate::calls::{coloured, sound, why};
 use crate::failure::Answer;
 use crate::output::{DIM, Output, RED, YELLOW, styled};
 use crate::settings::Settings;
@@ -136,6 +136,9 @@ pub fn show_end(attempt: &AttemptId, outcome: &Outcome, output: &Output) -> anyh
     }
     let detail = outcome.detail.as_ref().map(|detail| format!(" ({detail})")).unwrap_or_default();
     output.say(format!("{}: {}{detail}", coloured(outcome.outcome.as_str()), why(Some(outcome))));
+    if let Some(sound) = sound(outcome) {
+        output.say(format!("the callee's sound as it came to us: {sound}"));
+    }
     if outcome.retryable {
         output.say("nobody was called by this attempt, so another may follow");
     }

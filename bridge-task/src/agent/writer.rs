@@ -1,7 +1,5 @@
 //! To the agent's socket: the callee's voice, one second a second, and the few texts that we have to say.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::{BufMut as _, BytesMut};
@@ -12,18 +10,16 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_tungstenite::tungstenite::{Bytes, Message};
 
 use super::WebSocket;
+use crate::sound::ToAgent;
 
 /// A ping this often keeps the way open and shows whether anybody is there.
 pub(super) const PING_EVERY: Duration = Duration::from_secs(10);
-
-/// Quieter than this is silence, dBFS: line noise of a phone lies below.
-const SILENCE_DBFS: f64 = -50.0;
 
 /// Runs until the other end of `over` is dropped, or the socket takes no more; who reads the socket tells of its
 /// end.
 pub(super) async fn run(
     mut from_callee: AudioIn,
-    callee_ms: Arc<AtomicU64>,
+    to_agent: ToAgent,
     mut texts: mpsc::Receiver<String>,
     mut over: oneshot::Receiver<()>,
     mut sink: SplitSink<WebSocket, Message>,
@@ -34,9 +30,7 @@ pub(super) async fn run(
     loop {
         let message = tokio::select! {
             Some(frame) = from_callee.recv() => {
-                if audio::levels::rms_dbfs(frame.as_slice()) > SILENCE_DBFS {
-                    callee_ms.fetch_add(audio::FRAME_MS.into(), Ordering::Relaxed);
-                }
+                to_agent.count(frame.as_slice(), from_callee.dropped());
                 for sample in frame.as_slice() {
                     buffer.put_i16_le(*sample);
                 }

@@ -161,6 +161,16 @@ pub struct Outcome {
     pub callee_audio_seconds: f64,
     /// Agent speech played toward the callee.
     pub agent_audio_seconds: f64,
+    /// How the callee's sound would be rated, as it came to us: an estimate, 1 to 4.5 (`audio::mos`). This and the two
+    /// below only if packets of it came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mos: Option<f64>,
+    /// How unevenly its packets came, milliseconds, on average (RFC 3550 §6.4.1).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jitter_ms: Option<f64>,
+    /// How much of it was lost on the way, in percent, before anything was rebuilt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loss_percent: Option<f64>,
     /// The agent vendor's id of its call.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agent_call_id: Option<String>,
@@ -201,6 +211,9 @@ impl Outcome {
             barge_ins: ending.barge_ins,
             callee_audio_seconds: 0.0,
             agent_audio_seconds: 0.0,
+            mos: None,
+            jitter_ms: None,
+            loss_percent: None,
             agent_call_id: None,
             attempt,
             started_at,

@@ -48,7 +48,7 @@ pub struct SoundSecond {
     /// What the agent was sent: one second a second. Late: thrown away because its socket was too slow.
     #[serde(skip_serializing_if = "HopSecond::is_nothing")]
     pub room_to_agent: HopSecond,
-    /// What the agent said. Late: its queue was full.
+    /// What the agent said.
     #[serde(skip_serializing_if = "HopSecond::is_nothing")]
     pub agent_to_queue: HopSecond,
     /// What was put on the wire for the callee: one second a second.

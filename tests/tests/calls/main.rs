@@ -7,3 +7,4 @@ mod answered;
 mod barge_in;
 mod cannot_dial;
 mod not_answered;
+mod sound;

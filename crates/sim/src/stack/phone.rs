@@ -170,6 +170,12 @@ pub struct Script {
     pub echo_packets: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hang_up_after_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub loss: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jitter_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
 }
 
 /// A SIP answer that ends the dial.
@@ -215,6 +221,16 @@ impl Step {
     /// Presses keys.
     pub fn dtmf(digits: &str) -> Self {
         Self(json!({ "dtmf": digits }))
+    }
+
+    /// The telephone sends silence, whatever is said.
+    pub fn mute(ms: u64) -> Self {
+        Self(json!({ "mute_ms": ms }))
+    }
+
+    /// The telephone sends nothing at all from now on.
+    pub fn stop_sending() -> Self {
+        Self(json!({ "stop_sending": true }))
     }
 
     /// Hangs up.
