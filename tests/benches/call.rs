@@ -157,7 +157,10 @@ async fn watch_engine(scene: &Scene, python: &Path) -> Result<Usage> {
             packet_tap: None,
         };
         let (_other, sound, ..) = Room::join(other).await?;
-        sound.push(&tone(SampleRate::Hz16000, person::TONE_HZ, -12.0, 16_000 * TALK.as_secs() as usize));
+        sound.push(
+            sound.utterance(),
+            &tone(SampleRate::Hz16000, person::TONE_HZ, -12.0, 16_000 * TALK.as_secs() as usize),
+        );
         watched.publish(agent::TONE_HZ).await?;
         let heard = watched.hear(1000, &[person::TONE_HZ]).await?;
         usage.joined_in_ms.push(watched.joined_in_ms());

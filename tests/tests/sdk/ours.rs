@@ -70,7 +70,7 @@ pub struct Ours {
 impl Ours {
     /// Says a tone of −12 dBFS for `ms`.
     pub fn say(&self, hz: f64, ms: u32) {
-        assert_eq!(self.out.push(&tone(RATE, hz, -12.0, RATE.samples_in_ms(ms))), 0);
+        assert_eq!(self.out.push(self.out.utterance(), &tone(RATE, hz, -12.0, RATE.samples_in_ms(ms))), 0);
     }
 
     /// What comes in the next `ms`; frames never cease.

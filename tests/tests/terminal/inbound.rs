@@ -75,6 +75,6 @@ async fn supervisor_joins(scene: &Scene) -> Result<(Room, AudioOut, AudioIn)> {
     })
     .await?;
     let rate = SampleRate::Hz16000;
-    out.push(&tone(rate, SUPERVISOR_HZ, -24.0, rate.samples_in_ms(30_000)));
+    out.push(out.utterance(), &tone(rate, SUPERVISOR_HZ, -24.0, rate.samples_in_ms(30_000)));
     Ok((room, out, audio_in))
 }

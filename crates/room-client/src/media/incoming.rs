@@ -169,11 +169,11 @@ impl Incoming {
         }
         let room = self.steady.room_before(here.saturating_add(copied), now);
         self.stay_silent((made_up - guessed).min(room));
-        if copied > 0 {
-            if let Ok(samples) = self.decoder.decode_fec(&packet.payload, &mut self.scratch[..copied]) {
-                self.received.hop.recovered += self.in_frames(samples);
-                self.received.hop.late += self.steady.hear(&self.scratch[..samples], now);
-            }
+        if copied > 0
+            && let Ok(samples) = self.decoder.decode_fec(&packet.payload, &mut self.scratch[..copied])
+        {
+            self.received.hop.recovered += self.in_frames(samples);
+            self.received.hop.late += self.steady.hear(&self.scratch[..samples], now);
         }
     }
 
@@ -191,12 +191,13 @@ impl Incoming {
     fn make_up(&mut self) {
         let in_a_row = self.steady.frames_made_up();
         let frame = self.rate.frame_samples();
-        if in_a_row < MOST_GUESSED && self.steady.is_speaking() {
-            if self.decoder.conceal(&mut self.scratch[..frame]).is_ok() {
-                self.received.hop.concealed += 1;
-                self.steady.make_up(&mut self.scratch[..frame], in_a_row + 1 == MOST_GUESSED);
-                return;
-            }
+        if in_a_row < MOST_GUESSED
+            && self.steady.is_speaking()
+            && self.decoder.conceal(&mut self.scratch[..frame]).is_ok()
+        {
+            self.received.hop.concealed += 1;
+            self.steady.make_up(&mut self.scratch[..frame], in_a_row + 1 == MOST_GUESSED);
+            return;
         }
         self.steady.fall_silent();
     }
