@@ -101,9 +101,9 @@ impl Routing {
             (State::ClaimingMessage { .. } | State::ClaimingJob, Input::Claimed(Claim::Theirs)) => {
                 self.reload()
             }
-            (State::ClaimingMessage { .. } | State::ClaimingJob, Input::Claimed(Claim::Failed(detail))) => {
-                self.again(detail, true)
-            }
+            // Nobody knows whether there is a call: given up, its letter could continue one without a message.
+            (State::ClaimingMessage { .. }, Input::Claimed(Claim::Failed(detail))) => self.retry(detail),
+            (State::ClaimingJob, Input::Claimed(Claim::Failed(detail))) => self.again(detail, true),
             (State::Launching, Input::Launched(Ok(task))) => {
                 self.record(Fact::TaskLaunched { task: task.clone() });
                 self.want(Effect::PutLaunched { attempt: self.attempt(), task });
@@ -146,7 +146,11 @@ impl Routing {
         let attempt = self.identity.attempt.or(folder.last_attempt().filter(|_| is_marked)).unwrap_or(1);
         self.identity.attempt = Some(attempt);
         match folder.stand(attempt) {
-            Stand::OutOfOurHands => self.nothing_to_do(),
+            Stand::OutOfOurHands => {
+                // What is noted of it is noted where there is something: an attempt begins with its claim.
+                self.identity.attempt = Some(attempt.min(folder.last_attempt().unwrap_or(attempt)));
+                self.nothing_to_do()
+            }
             // Its task would find that it may not dial any more, and nobody would be told.
             Stand::ToBeLaunched if folder.is_too_late(attempt, self.now) => {
                 self.note_again(stored);

@@ -43,6 +43,11 @@ pub(super) fn put_back(message_id: &str, body: Vec<u8>, attempt: &str) -> Delive
     Delivery { call_key, attempt: Some(attempt.to_owned()), ..delivery(message_id, body) }
 }
 
+/// Its last delivery before it is given up.
+pub(super) fn last_time(delivery: Delivery) -> Delivery {
+    Delivery { receive_count: Policy::default().max_receives, ..delivery }
+}
+
 pub(super) fn key() -> CallKey {
     CallKey::from_ids(None, None, "i-1")
 }
