@@ -184,8 +184,9 @@ impl CallFolders {
         let path = paths::next(attempt);
         let next = self.read(&path).await?.ok_or(StoreError::NotSettled { path: path.to_string() })?;
         // First the place: without the mark nobody would come to give it back soon.
-        if let Some(job) = self.job(attempt).await? {
-            self.leave_place(attempt, &job.plan.profile.country).await?;
+        let profile = self.job(attempt).await?.map(|job| job.plan.profile);
+        if let Some(limited) = profile.filter(|profile| profile.max_concurrent_calls.is_some()) {
+            self.leave_place(attempt, &limited.country).await?;
         }
         self.remove_open_mark(attempt).await?;
         Ok(next)

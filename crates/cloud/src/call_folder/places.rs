@@ -96,7 +96,12 @@ pub(super) fn changed(meta: &ObjectMeta) -> Timestamp {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use calls::ids::CallKey;
+    use calls::plan::{CallPlan, Leg};
+    use calls::profile::CountryProfile;
+    use calls::settle::Follow;
+    use calls::trigger::Tracking;
 
+    use super::super::documents::{Job, Next};
     use super::*;
 
     fn attempt(id: &str) -> AttemptId {
@@ -115,6 +120,37 @@ mod tests {
         assert!(folders.take_place(&attempt("3"), "CL", 2).await.unwrap(), "another country");
         folders.leave_place(&attempt("2"), "BR").await.unwrap();
         assert!(take("3").await && !take("2").await);
+    }
+
+    fn job(max_concurrent_calls: Option<u32>) -> Job {
+        let profile = CountryProfile::from_json(
+            r#"{"v":1,"country":"BR","livekit":{"url":"wss://a.example","trunkId":"ST_1","callerId":"+551130000000"},"agent":{"voice":"V"}}"#,
+        );
+        let plan = CallPlan {
+            call_id: "c".to_owned(),
+            leg: Leg::Inbound,
+            profile: CountryProfile { max_concurrent_calls, ..profile.unwrap() },
+            system_prompt: "p".to_owned(),
+            greeting_message: None,
+            tracking: Tracking::default(),
+        };
+        let (made_at, made_by) = (Timestamp::now(), "me".to_owned());
+        Job { v: V, owner: draw_nonce(), plan, attempt: 1, made_by, made_at, deadline: made_at }
+    }
+
+    #[tokio::test]
+    async fn a_place_is_given_back_with_the_end_where_calls_are_limited_and_not_looked_for_elsewhere() {
+        let folder = tempfile::tempdir().unwrap();
+        let folders = CallFolders::in_directory(folder.path()).unwrap();
+        for (limit, left) in [(Some(2), 0), (None, 1)] {
+            let ended = attempt(if left == 0 { "limited" } else { "not limited" });
+            assert!(folders.take_place(&ended, "BR", 2).await.unwrap());
+            assert!(folders.claim_job(&ended, &job(limit)).await.unwrap().is_ours());
+            let next = Next { v: V, next: Follow::Nothing, at: Timestamp::now() };
+            assert!(folders.claim_next(&ended, &next).await.unwrap().is_ours());
+            folders.close_attempt(&ended).await.unwrap();
+            assert_eq!(folders.places().await.unwrap().len(), left, "{limit:?}");
+        }
     }
 
     #[test]
