@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use calls::ids::AttemptId;
-use calls::settle::Cause;
+use calls::settle::{Cause, Settled};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{sleep, timeout};
 
@@ -57,30 +57,55 @@ impl Drop for Runs {
 }
 
 impl Worker {
-    /// Settles an attempt whose thread has ended. Its place among the calls is free when that is done; told to stop
-    /// twice, at once.
+    /// Settles an attempt whose thread has ended. Its place among the calls is free when the line is closed; told to
+    /// stop twice, at once.
     pub(super) async fn settle_own(&self, attempt: &AttemptId, place: Arc<OwnedSemaphorePermit>) {
-        let _held = (self.stop.times() < 2).then_some(place);
+        let held = (self.stop.times() < 2).then_some(place);
+        to_its_end(held, || self.settle_once(attempt)).await;
+    }
+
+    /// `None`: it is not ours to settle, or was not settled in time; the sweep comes to it.
+    async fn settle_once(&self, attempt: &AttemptId) -> Option<Settled> {
         // All calls of this process have one name in claims: it says that a call is over only where no other thread
         // carries the same attempt.
         if self.running.has(attempt) {
-            return;
+            return None;
         }
         // What nobody claimed is its message's to bring back.
         match self.router.folders.dial_claim(attempt).await {
             Ok(Some(_)) => {}
-            Ok(None) => return,
-            Err(error) => return tracing::warn!(detail = %error, "left to the sweep"),
+            Ok(None) => return None,
+            Err(error) => {
+                tracing::warn!(detail = %error, "left to the sweep");
+                return None;
+            }
         }
         // Asked again: reading may have taken a while, and its message come a second time.
         if self.running.has(attempt) {
-            return;
+            return None;
         }
         let (task, detail) = (self.settings.task.clone(), "its thread has ended".to_owned());
         let settling = self.settler.settle(attempt, Cause::Stopped { task, detail });
-        if timeout(SETTLED_WITHIN, settling).await.is_err() {
+        let settled = timeout(SETTLED_WITHIN, settling).await;
+        if settled.is_err() {
             let detail = format!("not settled within {} s", SETTLED_WITHIN.as_secs());
             tracing::warn!(detail, "left to the sweep");
+        }
+        settled.ok()
+    }
+}
+
+/// Settles, and once more when no dial can be on its way any more. What is `held` is let go after the first time.
+async fn to_its_end<F: Future<Output = Option<Settled>>>(
+    mut held: Option<impl Sized>,
+    mut settle: impl FnMut() -> F,
+) {
+    loop {
+        let settled = settle().await;
+        drop(held.take());
+        match settled {
+            Some(Settled::Again(wait)) => sleep(wait).await,
+            _ => return,
         }
     }
 }
@@ -95,7 +120,10 @@ pub(super) async fn sweep_on(worker: Arc<Worker>) {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
+
     use calls::ids::CallKey;
+    use tokio::time::Instant;
 
     use super::*;
 
@@ -108,5 +136,19 @@ mod tests {
         assert!(running.has(&attempt));
         drop(first);
         assert!(!running.has(&attempt));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_whose_dial_may_be_on_its_way_is_settled_again_when_that_is_over_and_keeps_nobody_out() {
+        let (begun, place) = (Instant::now(), Arc::new(()));
+        let at = RefCell::new(Vec::new());
+        let (answers, seen) = (RefCell::new(vec![None, Some(Settled::Again(Duration::from_secs(90)))]), &at);
+        let free = Arc::downgrade(&place);
+        let settling = to_its_end(Some(place), || {
+            seen.borrow_mut().push((begun.elapsed().as_secs(), free.upgrade().is_none()));
+            std::future::ready(answers.borrow_mut().pop().flatten())
+        });
+        settling.await;
+        assert_eq!(*at.borrow(), [(0, false), (90, true)]);
     }
 }
