@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use livekit_api::access_token::VideoGrants;
 use livekit_protocol::{
-    DeleteRoomRequest, DeleteRoomResponse, ListRoomsRequest, RemoveParticipantResponse,
+    CreateRoomRequest, DeleteRoomRequest, DeleteRoomResponse, ListRoomsRequest, RemoveParticipantResponse,
     RoomParticipantIdentity,
 };
 
@@ -15,6 +15,10 @@ use crate::{Livekit, TokenError};
 pub(crate) const REQUEST_LIMIT: Duration = Duration::from_secs(10);
 /// The first pause before a deletion is tried again; it doubles.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
+
+/// What a server says of a room that it carries but does not find: it asks its Redis where, which has come back empty.
+/// (livekit-server 1.13.5, `routing.ErrNotFound`.)
+const NOWHERE: &str = "could not find object";
 
 /// Why a room service request has no result. The same answers as in an outcome's `reason`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -84,12 +88,21 @@ impl Livekit {
     }
 
     async fn delete_room_once(&self, room: &str) -> Result<(), RoomsError> {
-        let request = DeleteRoomRequest { room: room.to_owned() };
-        let grants = VideoGrants { room_create: true, ..VideoGrants::default() };
-        match self.ask::<DeleteRoomResponse>("RoomService/DeleteRoom", &request, grants).await {
+        match self.ask_to_delete(room).await {
             Err(RoomsError::Other { code, .. }) if code == "not_found" => Ok(()),
-            answer => answer.map(drop),
+            // Who creates a room that is there has it written down again where it is.
+            Err(RoomsError::Other { message, .. }) if message == NOWHERE => {
+                let request = CreateRoomRequest { name: room.to_owned(), ..CreateRoomRequest::default() };
+                let _: Room = self.ask("RoomService/CreateRoom", &request, may_create()).await?;
+                self.ask_to_delete(room).await
+            }
+            answer => answer,
         }
+    }
+
+    async fn ask_to_delete(&self, room: &str) -> Result<(), RoomsError> {
+        let request = DeleteRoomRequest { room: room.to_owned() };
+        self.ask::<DeleteRoomResponse>("RoomService/DeleteRoom", &request, may_create()).await.map(drop)
     }
 
     /// Takes a participant out of a room: a phone's leg gets BYE, or CANCEL while it rings. `false`: it is not there.
@@ -144,6 +157,11 @@ impl Livekit {
     }
 }
 
+/// To delete is the same right as to create.
+fn may_create() -> VideoGrants {
+    VideoGrants { room_create: true, ..VideoGrants::default() }
+}
+
 impl From<TwirpError> for RoomsError {
     fn from(error: TwirpError) -> Self {
         match error {
@@ -160,5 +178,50 @@ impl From<TwirpError> for RoomsError {
 impl From<TokenError> for RoomsError {
     fn from(error: TokenError) -> Self {
         Self::Other { code: "token".to_owned(), message: error.to_string() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use calls::secret::Secret;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// Answers one request a connection, and gives back what was asked for.
+    async fn answers(listener: TcpListener, replies: &[(&str, &str)]) -> Vec<String> {
+        let mut asked = Vec::new();
+        for (status, body) in replies {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = vec![0; 16 << 10];
+            let length = stream.read(&mut request).await.unwrap();
+            let line = String::from_utf8_lossy(&request[..length]);
+            asked.push(line.split_whitespace().nth(1).unwrap_or_default().to_owned());
+            let head =
+                format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
+            stream.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
+            stream.shutdown().await.unwrap();
+            // What is still on its way must not be refused.
+            drop(stream.read_to_end(&mut Vec::new()).await);
+        }
+        asked
+    }
+
+    #[tokio::test]
+    async fn a_room_that_the_server_has_lost_sight_of_is_written_down_anew_and_deleted() {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("ws://{}", listener.local_addr().unwrap());
+        let livekit =
+            Livekit::new(&url, &Secret::new("key"), &Secret::new("a secret of some length")).unwrap();
+        let nowhere = ("500 Internal Server Error", r#"{"code":"unknown","msg":"could not find object"}"#);
+        let replies = [nowhere, ("200 OK", ""), ("200 OK", "")];
+        let deleting = livekit.delete_room("r", Duration::from_secs(10));
+        let (deleted, asked) = tokio::join!(deleting, answers(listener, &replies));
+        deleted.unwrap();
+        let asked: Vec<_> = asked.iter().filter_map(|path| path.rsplit('/').next()).collect();
+        assert_eq!(asked, ["DeleteRoom", "CreateRoom", "DeleteRoom"]);
     }
 }
