@@ -74,7 +74,14 @@ fn only_news_of_tasks_of_this_deployment_that_have_stopped_wakes_the_watcher() {
     assert_eq!(allowed["Principal"], json!({ "Service": "events.amazonaws.com" }));
     let by = &allowed["Condition"]["ArnEquals"]["aws:SourceArn"];
     assert_eq!(given::name_in(by), "TaskStopped");
-    // What does not come through is found by the sweep, soon.
+    // What does not come through is told of, and found by the sweep, soon; and so is that there are no sweeps.
+    let lost = template.resource("TaskEventsLostAlarm");
+    assert_eq!(
+        (&lost["Namespace"], &lost["MetricName"]),
+        (&json!("AWS/Events"), &json!("FailedInvocations"))
+    );
+    assert_eq!(given::name_in(&lost["Dimensions"][0]["Value"]), "TaskStopped");
+    assert_eq!(template.resource("SweepProblemsAlarm")["TreatMissingData"], json!("breaching"));
     let rules = template.of_type("AWS::Events::Rule");
     assert!(rules.values().any(|rule| rule["ScheduleExpression"] == "rate(5 minutes)"), "{rules:?}");
 }
@@ -167,4 +174,9 @@ fn every_alarm_names_its_section_of_the_runbook_and_every_section_has_its_alarm(
         }
     }
     assert_eq!(named, sections);
+    // And all of them are seen at a glance.
+    let dashboard = template.resource("Dashboard")["DashboardBody"].to_string();
+    for id in template.of_type("AWS::CloudWatch::Alarm").keys() {
+        assert!(dashboard.contains(&format!("${{{id}.Arn}}")), "{id} is not on the dashboard");
+    }
 }
