@@ -130,6 +130,22 @@ fn a_hang_up_that_does_not_take_the_claim_is_caught() {
 }
 
 #[test]
+fn it_ends_with_one_line_and_fails_where_a_promise_was_broken() -> std::io::Result<()> {
+    let chaos = |arguments: &[&str]| {
+        let ran = std::process::Command::new(env!("CARGO_BIN_EXE_chaos")).args(arguments).output()?;
+        let said = String::from_utf8_lossy(&ran.stdout).into_owned();
+        Ok::<_, std::io::Error>((ran.status.success(), said))
+    };
+    let (holds, said) = chaos(&["--seed", "5", "--attempts", "300"])?;
+    let last = said.lines().last().unwrap_or_default();
+    assert!(holds && last.starts_with("chaos: 3"), "{said}");
+    assert!(last.ends_with(" messages, 0 double rings, 0 lost, 0 left over"), "{said}");
+    let (holds, said) = chaos(&["--seed", "1", "--attempts", "5000", "--break", "skip-dial-claim"])?;
+    assert!(!holds && said.contains("again: make chaos ATTEMPTS=5000 SEED=1 DAY=0 BREAK=skip-dial-claim"));
+    Ok(())
+}
+
+#[test]
 fn a_core_that_panics_is_no_empty_day() -> std::io::Result<()> {
     let mut chaos = std::process::Command::new(env!("CARGO_BIN_EXE_chaos"));
     let ran = chaos.args(["--seed", "5", "--attempts", "300", "--break", "panic-on-the-way"]).output()?;
