@@ -1,6 +1,7 @@
 //! The hands: the one match on [`Effect`]. Nothing here waits; slow work is spawned and comes back as news.
 
 mod closing;
+mod tools;
 
 use agents::{Agent, Created};
 use anyhow::Context as _;
@@ -50,6 +51,8 @@ pub struct Hands {
     started_at: jiff::Timestamp,
     joining: Option<JoinHandle<()>>,
     room: Option<room_client::Room>,
+    /// The callee's identity in it, once it is known.
+    callee: Option<String>,
     out: Option<AudioOut>,
     sound_in: Option<AudioIn>,
     callee_packets: CalleePackets,
@@ -96,6 +99,7 @@ impl Hands {
         };
         let (tap, packets) = mpsc::channel(TAPPED_PACKETS);
         let (tape, told) = mpsc::unbounded_channel();
+        let callee = job.callee_identity.clone();
         let record = job.plan.profile.record;
         let (folders, attempt) = (job.folders.clone(), job.attempt.clone());
         let callee_packets = CalleePackets::default();
@@ -112,6 +116,7 @@ impl Hands {
             started_at: clock::wall(),
             joining: None,
             room: None,
+            callee,
             out: None,
             sound_in: None,
             callee_packets,
@@ -155,6 +160,7 @@ impl Hands {
                     (self.room, self.out, self.sound_in) = (Some(room), Some(out), Some(sound_in));
                 }
                 Some(News::ListenTo(identity)) => {
+                    self.callee = Some(identity.clone());
                     if let Some(room) = &self.room {
                         room.listen_to(&identity);
                     }
@@ -178,10 +184,15 @@ impl Hands {
             Effect::Dial => self.dial(),
             Effect::ConnectAgent => self.connect_agent(),
             Effect::Audio(AudioCommand::Open) => self.open_sound(),
-            Effect::Audio(AudioCommand::PlayOut) => self.play_out(),
+            Effect::Audio(AudioCommand::PlayOut) => self.play_out(true),
+            Effect::Audio(AudioCommand::AwaitPlayed) => self.play_out(false),
             Effect::Audio(AudioCommand::Close) => self.close_sound(),
             Effect::AskWhyAgentEnded => self.ask_why_agent_ended(),
-            Effect::EndAgent => self.end_agent(),
+            Effect::TellTyped(keys) => self.tell_agent(self.agent.keys_pressed(&keys)),
+            Effect::PressKey(key) => self.press_key(key),
+            Effect::Transfer { to, ring } => self.transfer(to, ring),
+            Effect::AnswerTool { id, result } => self.tell_agent(self.agent.tool_result(&id, &result)),
+            Effect::EndAgent => self.tell_agent(self.agent.end_call()),
             Effect::CloseAgent => self.close_agent(),
             Effect::DeleteRoom => self.delete_room(),
             Effect::WriteOutcome(ending) => self.write_outcome(ending),
@@ -302,9 +313,11 @@ impl Hands {
         });
     }
 
-    fn play_out(&mut self) {
+    fn play_out(&mut self, last_words: bool) {
         let Some(out) = self.out.clone() else { return self.tell(Input::Sound(SoundEvent::PlayedOut)) };
-        self.record(Fact::PlayingOut { queued_ms: out.queued_ms() });
+        if last_words {
+            self.record(Fact::PlayingOut { queued_ms: out.queued_ms() });
+        }
         self.spawn(async move {
             out.drained().await;
             Input::Sound(SoundEvent::PlayedOut)
@@ -326,10 +339,10 @@ impl Hands {
         self.spawn(agent::ask_why(agent, id, self.job.credentials.agent_api_key.clone()));
     }
 
-    /// One that takes no more texts is closed all the same, a moment later.
-    fn end_agent(&self) {
+    /// One that takes no more texts gets none; the call ends without its consent, if it was to end.
+    fn tell_agent(&self, text: String) {
         if let Some(to_agent) = &self.to_agent {
-            let _ = to_agent.try_send(self.agent.end_call());
+            let _ = to_agent.try_send(text);
         }
     }
 

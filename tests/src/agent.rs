@@ -1,5 +1,6 @@
 //! Agents, as scripts for the vendor's stand-in.
 
+use serde_json::Value;
 use sim::ultravox::{CreateStep, Line, Misstep, Script, Trouble};
 
 /// The tone with which agents talk, in Hz.
@@ -34,4 +35,9 @@ pub fn refused(status: u16, times: u32) -> Script {
 pub fn with_trouble(mut script: Script, at_ms: u32, does: Trouble) -> Script {
     script.missteps.push(Misstep { at_ms, does });
     script
+}
+
+/// It calls a tool that runs at our end, so long after its socket was opened.
+pub fn with_tool(script: Script, at_ms: u32, name: &str, parameters: Value) -> Script {
+    with_trouble(script, at_ms, Trouble::CallTool { name: name.to_owned(), parameters })
 }

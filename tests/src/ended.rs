@@ -76,6 +76,13 @@ impl EndedCall {
         Ok((*rate, heard))
     }
 
+    /// What the agent's `nth` call of a tool of ours was answered with.
+    pub fn tool_answer(&self, nth: usize) -> Result<&str> {
+        let used = self.agent()?.tools.get(nth).with_context(|| format!("tool call {nth} was not made"))?;
+        let (_, answer) = used.answer.as_ref().with_context(|| format!("not answered: {used:?}"))?;
+        Ok(answer)
+    }
+
     /// What the vendor knows of its only call.
     pub fn agent(&self) -> Result<&CallSnapshot> {
         self.agent.as_ref().context("no agent was created")

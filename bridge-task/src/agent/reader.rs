@@ -6,9 +6,11 @@ use std::time::Duration;
 use agents::{Agent, Event, Role, Transcripts};
 use calls::call::{AgentEvent, Input, SoundEvent};
 use calls::fact::Speaker;
+use calls::tools::ToolCall;
 use futures_util::StreamExt as _;
 use futures_util::stream::SplitStream;
 use room_client::AudioOut;
+use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 use tokio_tungstenite::tungstenite::{Error, Message};
@@ -142,14 +144,22 @@ impl Reader {
                 let _ = self.news.send(News::Of(Input::Sound(SoundEvent::Flushed { dropped_ms })));
             }
             Event::HangUp { detail } => self.tell(AgentEvent::HangUp { detail: detail.unwrap_or_default() }),
-            Event::ToolCall { tool, invocation_id, .. } => {
+            Event::ToolCall { tool, invocation_id: id, parameters } => self.asks(tool, id, &parameters),
+            Event::Pong => {}
+            Event::Ignored { kind } => self.note_once(kind),
+        }
+    }
+
+    /// What is ours the call decides about; what is nobody's is answered here.
+    fn asks(&mut self, tool: String, id: String, parameters: &Value) {
+        match ToolCall::of(&tool, parameters) {
+            Some(call) => self.tell(AgentEvent::Asks { id, call }),
+            None => {
                 // One that does not take its answers in gets no more of them; the call hears of it all the same.
-                let _ = self.answers.try_send(self.agent.no_such_tool(&invocation_id, &tool));
+                let _ = self.answers.try_send(self.agent.no_such_tool(&id, &tool));
                 self.note_once(format!("a call of the unknown tool {tool}"));
                 self.tell(AgentEvent::CalledTool { tool });
             }
-            Event::Pong => {}
-            Event::Ignored { kind } => self.note_once(kind),
         }
     }
 

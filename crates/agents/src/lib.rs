@@ -12,6 +12,7 @@ mod ultravox;
 use std::time::Duration;
 
 use calls::ids::AttemptId;
+use calls::keys::Keys;
 use calls::plan::CallPlan;
 use calls::profile::{AgentProfile, AgentProvider};
 use calls::secret::Secret;
@@ -100,6 +101,21 @@ impl Agent {
     pub fn end_call(&self) -> String {
         match self {
             Self::Ultravox(_) => ultravox::hang_up(),
+        }
+    }
+
+    /// The text message that tells the agent what the callee has typed on the telephone. It cuts nothing off that the
+    /// agent is saying: the agent takes it up when it has finished.
+    pub fn keys_pressed(&self, keys: &Keys) -> String {
+        match self {
+            Self::Ultravox(_) => ultravox::keys_pressed(keys),
+        }
+    }
+
+    /// The text message that answers an [`Event::ToolCall`]: what became of it, in words that the agent can act upon.
+    pub fn tool_result(&self, invocation_id: &str, result: &str) -> String {
+        match self {
+            Self::Ultravox(_) => ultravox::tool_result(invocation_id, result),
         }
     }
 

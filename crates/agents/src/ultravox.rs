@@ -3,10 +3,11 @@
 
 mod client;
 mod request;
+mod tools;
 mod voicemail;
 mod voices;
 mod wire;
 
 pub use client::Client;
 pub(crate) use request::create_request;
-pub(crate) use wire::{decode_text, hang_up, no_such_tool};
+pub(crate) use wire::{decode_text, hang_up, keys_pressed, no_such_tool, tool_result};

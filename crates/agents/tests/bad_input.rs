@@ -9,6 +9,7 @@ use std::time::Duration;
 use agents::{Agent, Event, Transcripts};
 use bad_input::{Change, changed, files, within};
 use calls::profile::CountryProfile;
+use calls::tools::ToolCall;
 
 const CORPUS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/__fuzz__/any_text_is_an_event/corpus");
 
@@ -44,6 +45,10 @@ const WORDS: &[&[u8]] = &[
     b"\"final\":true",
     b"\"toolName\":",
     b"\"parameters\":",
+    b"\"sendDigits\"",
+    b"\"transferCall\"",
+    b"\"digits\":\"12w#\"",
+    b"\"to\":\"sales\"",
     b"\"reason\":",
     b"+5511912345678",
 ];
@@ -73,6 +78,11 @@ fn judge(agent: &Agent, bytes: &[u8]) -> Event {
         Event::ToolCall { tool, .. } => Some(tool),
         _ => None,
     };
+    if let Event::ToolCall { tool, parameters, .. } = &event
+        && let Some(ToolCall::SendDigits(Ok(strokes))) = ToolCall::of(tool, parameters)
+    {
+        assert!((1..=32).contains(&strokes.keys()), "{strokes:?}");
+    }
     if let Some(line) = line {
         assert!(line.chars().count() <= LONGEST_LINE && !line.chars().any(char::is_control), "{line:?}");
     }

@@ -4,6 +4,7 @@
 //! Preparing ──room + agent ready──▶ Claiming ──ours──▶ Dialing ──answered──▶ Talking ─┬▶ LastWords ─┐
 //!     │                                │ taken: leave      │ failed (▶ Doubting)  └──────────────┤
 //!     └─ failed ▶ GivingUp (claims) ───┴───────────────────┴──────────────▶ Closing ──▶ Storing ──▶ Over
+//!               Talking ◀─not─ Transferring ─passed on─▶ Transferred ─the leg has gone─▶ Closing
 //! WaitingForCaller (inbound) ──a SIP participant is connected──▶ Talking
 //! ```
 //!
@@ -15,6 +16,7 @@ mod any_order;
 mod closing;
 mod dialing;
 mod ending;
+mod keys;
 mod news;
 mod notes;
 mod room;
@@ -23,13 +25,18 @@ mod state;
 mod step;
 #[cfg(test)]
 mod stories;
+mod tools;
+mod transfer;
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use crate::fact::Fact;
+use crate::keys::{Key, Keys};
 use crate::outcome::{Ending, Reason};
 use crate::plan::{CallPlan, Leg};
+use crate::transfer::TransferTarget;
+pub use keys::KEYS_TOGETHER;
 pub use news::{
     AgentEvent, AgentFailure, Input, LegEnd, LegEvent, NotStored, RoomEvent, RoomFailure, RoomLoss,
     SoundEvent, WhyAgentEnded,
@@ -38,6 +45,8 @@ use room::OurRoom;
 pub use room::Room;
 pub use soundness::{AGENT_WITHIN, PACKETS_WITHIN, TRANSCRIPT_WITHIN, VOICE_WITHIN};
 use state::State;
+pub use tools::{KEY_EVERY, KEY_PAUSE};
+pub use transfer::{LEG_LEAVES_CAP, TRANSFER_REPLY, TRANSFER_VERDICT};
 
 /// Room and agent must both be ready after this; the agent's REST calls have 30 s in all.
 pub const PREPARE_CAP: Duration = Duration::from_secs(40);
@@ -90,6 +99,24 @@ pub enum Effect {
     Audio(AudioCommand),
     /// Ask the vendor why its agent ended → [`AgentEvent::WhyEnded`].
     AskWhyAgentEnded,
+    /// Tell the agent, in its own protocol, what the callee has typed on the telephone. It interrupts nobody.
+    TellTyped(Keys),
+    /// Press a key toward the callee's end of the line → [`LegEvent::KeyNotSent`] if it does not leave us.
+    PressKey(Key),
+    /// Have the trunk pass the callee on → [`LegEvent::TransferAccepted`] or `TransferFailed`.
+    Transfer {
+        /// Whom to.
+        to: TransferTarget,
+        /// How long that may ring.
+        ring: Duration,
+    },
+    /// Tell the agent what became of its call of a tool.
+    AnswerTool {
+        /// Of the agent's call of it.
+        id: String,
+        /// In words for the agent.
+        result: String,
+    },
     /// Ask the agent, in its own protocol, to end its call → [`AgentEvent::Closed`], if it listens.
     EndAgent,
     /// Close the agent's socket, or forget the agent where none is open.
@@ -112,6 +139,8 @@ pub enum AudioCommand {
     Open,
     /// Tell when everything queued was played → [`SoundEvent::PlayedOut`].
     PlayOut,
+    /// The same for words that are not the last.
+    AwaitPlayed,
     /// Stop.
     Close,
 }

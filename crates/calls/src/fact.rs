@@ -111,6 +111,16 @@ pub enum Fact {
     AgentMessageIgnored { detail: String },
     /// The callee pressed a key.
     Dtmf { digit: String },
+    /// So many keys were pressed for the agent. Which is nobody's business: it may be a code of ours.
+    KeysSent { keys: usize },
+    /// The trunk was asked to pass the callee on to whom the profile knows by this name.
+    TransferAsked { to: String },
+    /// The callee is with them.
+    Transferred { to: String, took_ms: u64 },
+    /// The callee is not, and still on the line.
+    TransferFailed { to: String, sip_status: Option<u16>, detail: String },
+    /// A tool of ours did not do what the agent asked for; the agent was told these words.
+    ToolFailed { tool: String, detail: String },
     /// The signalling was lost; sound goes on meanwhile.
     RoomReconnecting,
     /// The signalling is back.

@@ -106,6 +106,7 @@ impl EndReason {
             Self::CalleeHangup => meaning("The person hung up.", Never, "nothing"),
             Self::AgentHangup => meaning("The agent said goodbye; its last words were played (5 s at most).", Never, "nothing"),
             Self::AgentClosed => meaning("The agent's connection broke or went silent without asking for the end; the line was closed at once.", Never, "the vendor's status page; the network between"),
+            Self::Transferred => meaning("The agent had the callee passed on to one of the profile's `transfer.targets`, who took the call. What they said to each other is not ours.", Never, "nothing"),
             Self::SilenceWatchdog => meaning("The agent sent nothing for too long, though its connection stood.", Never, "the vendor's own record of the call (`agentCallId`)"),
             Self::MaxDuration => meaning("The longest call that the profile allows was over.", Never, "nothing; `dial.maxCallSeconds` in the profile"),
             Self::RoomLost => meaning("LiveKit's server went away and was not back within half a minute, the room was deleted by somebody else, or another bridge took our place in it.", Never, "LiveKit's log; a clash of identities if the room was named by hand"),

@@ -105,6 +105,8 @@ words! {
         AgentHangup = "agent-hangup",
         /// The agent's socket closed without asking.
         AgentClosed = "agent-closed",
+        /// The agent had the callee passed on to somebody else.
+        Transferred = "transferred",
         /// The agent sent nothing for too long.
         SilenceWatchdog = "silence-watchdog",
         /// The longest allowed call.

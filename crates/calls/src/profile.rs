@@ -7,10 +7,13 @@ mod read;
 mod review;
 mod set;
 
+use std::collections::BTreeMap;
+
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use crate::hours::CallHours;
+use crate::transfer::TransferTarget;
 pub use read::ProfileError;
 pub use set::{Found, Profiles, ProfilesError};
 
@@ -50,6 +53,9 @@ pub struct CountryProfile {
     pub time_zone: Option<TimeZone>,
     /// Who talks.
     pub agent: AgentProfile,
+    /// Whom the agent may pass the callee on to.
+    #[serde(default, skip_serializing_if = "TransferProfile::is_nobody")]
+    pub transfer: TransferProfile,
     /// Keep both directions of the sound in the call folder.
     #[serde(default)]
     pub record: bool,
@@ -85,6 +91,28 @@ pub struct DialProfile {
 impl Default for DialProfile {
     fn default() -> Self {
         Self { ring_seconds: 30, max_call_seconds: 900, retry_trunk_errors: false }
+    }
+}
+
+/// Whom the agent may pass the callee on to: nobody unless somebody is named.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct TransferProfile {
+    /// Them by the names that the agent knows.
+    pub targets: BTreeMap<String, TransferTarget>,
+    /// How long one may ring until the callee comes back to the agent.
+    pub ring_seconds: u32,
+}
+
+impl Default for TransferProfile {
+    fn default() -> Self {
+        Self { targets: BTreeMap::new(), ring_seconds: 25 }
+    }
+}
+
+impl TransferProfile {
+    fn is_nobody(&self) -> bool {
+        self.targets.is_empty()
     }
 }
 
@@ -124,6 +152,9 @@ pub struct AgentProfile {
     /// Let the agent hang up by itself.
     #[serde(default = "yes")]
     pub hang_up_tool: bool,
+    /// Let the agent press keys toward the callee's end of the line.
+    #[serde(default = "yes")]
+    pub digits_tool: bool,
     /// PCM rate on the agent's socket: 8000, 16000, 24000 or 48000 Hz.
     #[serde(default = "default_sample_rate")]
     pub sample_rate: u32,

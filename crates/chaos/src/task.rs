@@ -192,6 +192,11 @@ impl World {
                 let outcome = self.outcome_of(pid, &attempt, ending);
                 self.request_put(pid, stall, &attempt, Document::Outcome(outcome), process.outcome_owner);
             }
+            // Nobody types here, and no agent has a wish but to go.
+            Effect::TellTyped(_)
+            | Effect::PressKey(_)
+            | Effect::Transfer { .. }
+            | Effect::AnswerTool { .. } => {}
             Effect::Audio(_) | Effect::AskWhyAgentEnded | Effect::Record(_) | Effect::Finish => {}
         }
     }

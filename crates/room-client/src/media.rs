@@ -21,7 +21,7 @@ use str0m::media::Mid;
 use str0m::net::{Receive, TcpType};
 use str0m::{Candidate, Event, IceConnectionState, Input, Output, RtcError};
 use tokio::net::TcpStream;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use self::alarm::Alarm;
 use self::hearing::Hearing;
@@ -73,6 +73,13 @@ pub(crate) enum Command {
     Hear(Option<String>),
     /// Go on over another connection; nobody is heard of it yet.
     Replace(Box<Replacement>),
+    /// Send a message over the reliable data channel.
+    Send {
+        /// A `DataPacket`.
+        data: Vec<u8>,
+        /// Told whether the channel took it.
+        done: oneshot::Sender<bool>,
+    },
     /// Say goodbye and end.
     Close,
 }
@@ -306,6 +313,11 @@ impl Media {
             Command::RestartIce => self.peer.restart_ice(),
             Command::Hear(mid) => {
                 self.hear(mid.as_deref().map(Mid::from));
+                None
+            }
+            Command::Send { data, done } => {
+                // Who asked may have gone.
+                let _ = done.send(self.peer.send_data(&data));
                 None
             }
         };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use str0m::change::{SdpAnswer, SdpPendingOffer};
-use str0m::channel::{ChannelConfig, Reliability};
+use str0m::channel::{ChannelConfig, ChannelId, Reliability};
 use str0m::format::Codec;
 use str0m::media::{Direction, Frequency, MediaKind, MediaTime, Mid, Pt};
 use str0m::{Candidate, Input, Rtc, RtcError};
@@ -31,6 +31,7 @@ pub(crate) struct AudioPacket {
 /// One connection for both directions; all offers come from our side.
 pub(crate) struct Peer {
     pub(crate) rtc: Rtc,
+    reliable: ChannelId,
     sending: Mid,
     sending_pt: Option<Pt>,
     pending: Option<SdpPendingOffer>,
@@ -65,7 +66,8 @@ impl Peer {
         let mut changes = rtc.sdp_api();
         let track = Some(track_id.to_owned());
         let sending = changes.add_media(MediaKind::Audio, Direction::SendOnly, None, track, None);
-        changes.add_channel_with_config(ChannelConfig { label: "_reliable".into(), ..Default::default() });
+        let reliable = changes
+            .add_channel_with_config(ChannelConfig { label: "_reliable".into(), ..Default::default() });
         changes.add_channel_with_config(ChannelConfig {
             label: "_lossy".into(),
             ordered: false,
@@ -75,6 +77,7 @@ impl Peer {
         let (offer, pending) = changes.apply().ok_or(RtcError::ChangesOutOfOrder)?;
         let peer = Self {
             rtc,
+            reliable,
             sending,
             sending_pt: None,
             pending: Some(pending),
@@ -139,6 +142,13 @@ impl Peer {
     /// Lets time pass.
     pub(crate) fn tick(&mut self, now: Instant) -> Result<(), RtcError> {
         self.rtc.handle_input(Input::Timeout(now))
+    }
+
+    /// Sends a message over the reliable data channel. `false`: the channel is not there, or full.
+    pub(crate) fn send_data(&mut self, data: &[u8]) -> bool {
+        self.rtc
+            .channel(self.reliable)
+            .is_some_and(|mut channel| matches!(channel.write(true, data), Ok(true)))
     }
 
     /// Sends one packet. Dropped by str0m while not connected.

@@ -120,6 +120,18 @@ impl Room {
         let _ = self.commands.send(Command::Rejoin(rejoin));
     }
 
+    /// Presses a key (`0` to `9`, `*`, `#`, `A` to `D`) toward the phone that we [listen to](Self::listen_to): its SIP
+    /// node makes the tone. Keys come out in the order of the calls; how far apart is the caller's to see to, from the
+    /// moment of the call and not of the waiting.
+    ///
+    /// `false`: it did not leave us, as there is nobody to press it for, no such key, or no connection.
+    pub fn press_key(&self, key: char) -> impl Future<Output = bool> + Send + 'static {
+        let (done, is_done) = oneshot::channel();
+        // A session that has ended drops the question, which answers it.
+        let _ = self.commands.send(Command::PressKey(key, done));
+        async move { is_done.await.unwrap_or(false) }
+    }
+
     /// Leaves the room and closes all connections; done when that is done. Others' calls stay up: delete
     /// the room to end them. The events end with `Ended { Left }`, unless the session had ended before.
     ///

@@ -45,6 +45,8 @@ pub(crate) enum Command {
     ListenTo(String),
     /// From now on.
     Rejoin(Rejoin),
+    /// Press a key of the phone that we listen to; answered with whether it left us.
+    PressKey(char, oneshot::Sender<bool>),
     /// Answered with whether the websocket was there.
     Leave(oneshot::Sender<bool>),
 }
@@ -348,6 +350,7 @@ impl Session {
                 self.subscribe().await;
             }
             Some(Command::Rejoin(rejoin)) => self.rejoin = Some(rejoin),
+            Some(Command::PressKey(key, done)) => self.press_key(key, done),
             Some(Command::Leave(left)) => {
                 self.left = Some(left);
                 self.end(EndReason::Left);

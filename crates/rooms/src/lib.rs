@@ -1,4 +1,4 @@
-//! LiveKit's server API, as much of it as a call needs: tokens, the dial, rooms.
+//! LiveKit's server API, as much of it as a call needs: tokens, the dial, the transfer, rooms.
 //!
 //! [`Livekit`] is one LiveKit project: where it is, and how requests to it are signed. Joining a room
 //! and its media belong to `room-client`, which is given a [`token`] made here.
@@ -7,6 +7,7 @@ mod last_look;
 mod rooms;
 mod sip;
 mod token;
+mod transfer;
 mod trunks;
 mod twirp;
 
@@ -18,6 +19,7 @@ use url::Url;
 pub use rooms::{Room, RoomsError};
 pub use sip::{DialRequest, Dialed};
 pub use token::{JoinToken, RoomMetadata, TokenError};
+pub use transfer::{TransferFailure, TransferRequest};
 pub use trunks::Trunk;
 
 /// How long connecting (name, TCP, TLS) to LiveKit may take.

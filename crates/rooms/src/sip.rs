@@ -81,7 +81,7 @@ impl DialRequest {
     }
 }
 
-fn on_the_wire(duration: Duration) -> pbjson_types::Duration {
+pub(crate) fn on_the_wire(duration: Duration) -> pbjson_types::Duration {
     pbjson_types::Duration {
         seconds: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
         nanos: i32::try_from(duration.subsec_nanos()).unwrap_or_default(),
@@ -168,7 +168,7 @@ pub(crate) fn dial_failure(error: TwirpError) -> DialFailure {
 }
 
 /// The SIP status that the server attached, if there was one.
-fn sip_status(refusal: &Refusal) -> Option<u16> {
+pub(crate) fn sip_status(refusal: &Refusal) -> Option<u16> {
     let code = refusal.meta.get("sip_status_code")?.parse().ok()?;
     (100..700).contains(&code).then_some(code)
 }

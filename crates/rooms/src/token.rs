@@ -108,6 +108,12 @@ impl Livekit {
         Ok(Secret::new(self.access_token().with_grants(grants).with_ttl(REQUEST_TTL).to_jwt()?))
     }
 
+    /// A short-lived token for one request about a call in a room.
+    pub(crate) fn transfer_token(&self, grants: VideoGrants, sip: SIPGrants) -> Result<Secret, TokenError> {
+        let token = self.access_token().with_grants(grants).with_sip_grants(sip).with_ttl(REQUEST_TTL);
+        Ok(Secret::new(token.to_jwt()?))
+    }
+
     pub(crate) fn sip_token(&self, grants: SIPGrants) -> Result<Secret, TokenError> {
         Ok(Secret::new(self.access_token().with_sip_grants(grants).with_ttl(REQUEST_TTL).to_jwt()?))
     }

@@ -4,7 +4,7 @@
 //! what it is sent, so that a mistake of ours is an answer 400 with its reason and not a surprise in
 //! production. How the agent behaves, and misbehaves, is a [`Script`].
 //!
-//! What it does not have: tools, inactivity messages, call stages, webhooks, media other than
+//! What it does not have: tools other than hanging up and the client's own, inactivity messages, call stages, webhooks, media other than
 //! `serverWebSocket`. Where the vendor publishes nothing, the guess is marked in the code: the bodies of
 //! errors, DELETE of a live call, the end reason after a socket breaks, close codes.
 
@@ -28,7 +28,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{broadcast, watch};
 use tokio::time::Instant;
 
-pub use call::{CallSnapshot, EndReason};
+pub use call::{CallSnapshot, EndReason, ToolUse};
 pub use script::{CreateStep, Line, Misstep, Script, Trouble};
 
 use call::CallRecord;

@@ -136,7 +136,17 @@ pub fn line(fact: &Fact, words: bool) -> Line {
             format!("{}, {:.0} s after the answer", sound::healed(*trouble), ms_to_s(*after_answer_ms)),
         ),
         Fact::AgentMessageIgnored { detail } => (Level::WARN, "agent message ignored", detail.clone()),
+        // Never which: it may be the number of a card.
         Fact::Dtmf { .. } => (Level::INFO, "key pressed", String::new()),
+        Fact::KeysSent { keys } => (Level::INFO, "keys sent", format!("{keys} for the agent")),
+        Fact::TransferAsked { to } => (Level::INFO, "transfer asked for", format!("to {to}")),
+        Fact::Transferred { to, took_ms } => {
+            (Level::INFO, "transferred", format!("to {to} after {:.1} s", ms_to_s(*took_ms)))
+        }
+        Fact::TransferFailed { to, detail, .. } => {
+            (Level::WARN, "transfer failed", format!("to {to}: {detail}"))
+        }
+        Fact::ToolFailed { tool, detail } => (Level::WARN, "tool failed", format!("{tool}: {detail}")),
         Fact::RoomReconnecting => (Level::WARN, "room reconnecting", "sound goes on meanwhile".into()),
         Fact::RoomResumed => (Level::INFO, "room resumed", String::new()),
         Fact::RoomRejoined { away_ms } => (Level::WARN, "room rejoined", format!("away for {away_ms} ms")),

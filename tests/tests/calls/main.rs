@@ -6,5 +6,7 @@ mod agent_speech;
 mod answered;
 mod barge_in;
 mod cannot_dial;
+mod keys;
 mod not_answered;
 mod sound;
+mod transfer;

@@ -5,7 +5,7 @@ use calls::plan::{CallPlan, Leg};
 use calls::profile::FirstSpeaker;
 use serde_json::{Map, Value, json};
 
-use super::voicemail;
+use super::{tools, voicemail};
 
 /// Beyond the ring time: what answering, connecting and joining may take before the vendor gives the
 /// call up as never joined.
@@ -45,8 +45,9 @@ pub(crate) fn create_request(plan: &CallPlan, attempt: &AttemptId) -> Value {
     if let Some(language) = &agent.language_hint {
         body["languageHint"] = json!(language);
     }
-    if agent.hang_up_tool {
-        body["selectedTools"] = json!([{ "toolName": "hangUp" }]);
+    let tools = tools::selected(plan);
+    if !tools.is_empty() {
+        body["selectedTools"] = Value::Array(tools);
     }
     body
 }
@@ -158,7 +159,7 @@ mod tests {
         let key = CallKey::from_sqs_message("m");
         let guard = voicemail::guard(Some("pt"), true);
         assert_eq!(
-            request(json!({}), json!({})),
+            request(json!({ "digitsTool": false }), json!({})),
             json!({
                 "systemPrompt": format!("You are kind.\n\n{guard}"),
                 "voice": "Mark",
@@ -201,7 +202,7 @@ mod tests {
     #[test]
     fn what_the_profile_switches_off_is_not_there() {
         let body = request(
-            json!({ "hangUpTool": false, "voicemailGuard": false, "recordByAgent": false,
+            json!({ "hangUpTool": false, "digitsTool": false, "voicemailGuard": false, "recordByAgent": false,
                     "sampleRate": 48000, "model": "m-1", "languageHint": null, "temperature": 0.0 }),
             json!({}),
         );
@@ -212,6 +213,36 @@ mod tests {
         assert_eq!((body["model"].as_str(), body["temperature"].as_f64()), (Some("m-1"), Some(0.0)));
         assert_eq!(body["medium"]["serverWebSocket"]["inputSampleRate"], 48000);
         assert_eq!(body["medium"]["serverWebSocket"]["outputSampleRate"], 48000);
+    }
+
+    #[test]
+    fn the_tools_that_run_at_our_end_are_as_the_vendor_wants_them() {
+        let tools = request(json!({}), json!({}))["selectedTools"].clone();
+        assert_eq!(tools[0], json!({ "toolName": "hangUp" }));
+        let digits = &tools[1]["temporaryTool"];
+        assert_eq!((digits["modelToolName"].as_str(), &digits["client"]), (Some("sendDigits"), &json!({})));
+        assert_eq!(digits["timeout"], "18s", "longer than any keys that may be sent");
+        let parameters = digits["dynamicParameters"].as_array().unwrap();
+        assert_eq!((parameters.len(), &parameters[0]["name"]), (1, &json!("digits")));
+        assert_eq!(parameters[0]["location"], "PARAMETER_LOCATION_BODY");
+    }
+
+    #[test]
+    fn an_agent_knows_whom_it_may_transfer_to_by_name_and_not_by_number() {
+        let nobody = request(json!({}), json!({}))["selectedTools"].to_string();
+        assert!(!nobody.contains("transferCall"), "{nobody}");
+        let mut plan = plan(json!({}), json!({}));
+        let targets = json!({ "targets": { "sales": "+551130000001", "support": "sip:desk@pbx.example" } });
+        plan.profile.transfer = serde_json::from_value(targets).unwrap();
+        let body = create_request(&plan, &AttemptId::new(CallKey::from_sqs_message("m"), 1));
+        let tool = &body["selectedTools"][2]["temporaryTool"];
+        assert_eq!(
+            (tool["modelToolName"].as_str(), tool["timeout"].as_str()),
+            (Some("transferCall"), Some("36s"))
+        );
+        assert_eq!(tool["dynamicParameters"][0]["schema"]["enum"], json!(["sales", "support"]));
+        assert!(tool["description"].as_str().unwrap().contains("sales, support"));
+        assert!(!body.to_string().contains("551130000001") && !body.to_string().contains("pbx.example"));
     }
 
     #[test]

@@ -1,7 +1,8 @@
-//! The text messages of Ultravox's websocket. We say little there that is no sound: that a tool is not ours, and
-//! goodbye.
+//! The text messages of Ultravox's websocket. We say little there that is no sound: which keys the callee presses, what
+//! became of a tool, and goodbye.
 //! Source: <https://docs.ultravox.ai/apps/datamessages>.
 
+use calls::keys::Keys;
 use calls::phone::MaskedText;
 use serde_json::{Map, Value, json};
 
@@ -15,6 +16,23 @@ const LONGEST_KIND: usize = 48;
 /// Asks for the end of the call. A message in it would be spoken first.
 pub(crate) fn hang_up() -> String {
     json!({ "type": "hang_up" }).to_string()
+}
+
+/// What the callee has typed, as a message of the user's. Soon: at once unless the agent is speaking; the vendor's
+/// other urgencies interrupt it, or wait until the callee says something.
+pub(crate) fn keys_pressed(keys: &Keys) -> String {
+    json!({
+        "type": "user_text_message",
+        "text": format!("(I pressed these keys on the telephone: {})", keys.as_str()),
+        "urgency": "soon",
+    })
+    .to_string()
+}
+
+/// What became of a tool that runs at our end. A failure is told like this too, not as an `errorType`: there the agent
+/// learns that something broke, here what it can do about it.
+pub(crate) fn tool_result(invocation_id: &str, result: &str) -> String {
+    json!({ "type": "client_tool_result", "invocationId": invocation_id, "result": result }).to_string()
 }
 
 /// The result of a tool that runs at our end, where none does. Without one the agent waits for it in silence.
@@ -125,6 +143,7 @@ fn shortened(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use calls::keys::Key;
     use proptest::prelude::*;
     fn kind(text: &str) -> String {
         match decode_text(text) {
@@ -180,6 +199,19 @@ mod tests {
     #[test]
     fn what_we_say_is_as_the_vendor_documents_it() {
         assert_eq!(hang_up(), r#"{"type":"hang_up"}"#);
+        let mut keys = Keys::default();
+        "12#".chars().filter_map(Key::of).for_each(|key| keys.push(key));
+        let told: Value = serde_json::from_str(&keys_pressed(&keys)).unwrap();
+        assert_eq!(
+            (told["type"].as_str(), told["urgency"].as_str()),
+            (Some("user_text_message"), Some("soon"))
+        );
+        assert!(told["text"].as_str().unwrap().ends_with(": 12#)"), "{told}");
+        let done: Value = serde_json::from_str(&tool_result("i-1", "3 keys were sent")).unwrap();
+        assert_eq!(
+            done,
+            json!({ "type": "client_tool_result", "invocationId": "i-1", "result": "3 keys were sent" })
+        );
         let result: Value = serde_json::from_str(&no_such_tool("i\"7", "lookUp")).unwrap();
         let documented = json!({ "type": "client_tool_result", "invocationId": "i\"7", "errorType": "undefined",
             "errorMessage": "there is no tool lookUp here" });

@@ -9,13 +9,24 @@ use proptest::prelude::*;
 use super::stories::{outbound_that_retries, plan};
 use super::*;
 use crate::fact::{SoundTrouble, Speaker};
+use crate::keys::Strokes;
 use crate::outcome::OutcomeKind;
 use crate::plan::Leg;
 use crate::sip_outcome::{DialFailure, NotSent};
 use crate::sound::{HopSecond, SoundSecond};
+use crate::tools::ToolCall;
 
 fn text() -> String {
     "something".into()
+}
+
+fn asks(call: ToolCall) -> Input {
+    Input::Agent(AgentEvent::Asks { id: text(), call })
+}
+
+fn with_target(mut plan: CallPlan) -> CallPlan {
+    plan.profile.transfer = serde_json::from_str(r#"{"targets":{"sales":"+551130000001"}}"#).unwrap();
+    plan
 }
 
 fn any_input() -> impl Strategy<Value = Input> {
@@ -45,6 +56,13 @@ fn any_input() -> impl Strategy<Value = Input> {
         Just(Input::Agent(AgentEvent::HangUp { detail: text() })),
         Just(Input::Agent(AgentEvent::Heard)),
         Just(Input::Agent(AgentEvent::CalledTool { tool: text() })),
+        prop::sample::select(vec!["1", "12w3#", "not a key"])
+            .prop_map(|digits| { asks(ToolCall::SendDigits(Strokes::read(digits))) }),
+        prop::sample::select(vec!["sales", "nobody"])
+            .prop_map(|to| asks(ToolCall::TransferCall(Ok(to.into())))),
+        Just(Input::Leg(LegEvent::KeyNotSent { detail: text() })),
+        Just(Input::Leg(LegEvent::TransferAccepted)),
+        Just(Input::Leg(LegEvent::TransferFailed { sip_status: Some(603), detail: text() })),
         any::<bool>().prop_map(|clean| Input::Agent(AgentEvent::Closed { clean, detail: text() })),
         Just(Input::Agent(AgentEvent::WhyEnded(WhyAgentEnded::HungUp))),
         Just(Input::Leg(LegEvent::ClaimOurs)),
@@ -56,6 +74,8 @@ fn any_input() -> impl Strategy<Value = Input> {
         Just(Input::Leg(LegEvent::InRoom)),
         Just(Input::Leg(LegEvent::Ringing)),
         Just(Input::Leg(LegEvent::Active)),
+        prop::sample::select(vec!["1", "#", "22", "x", ""])
+            .prop_map(|digit| Input::Leg(LegEvent::Dtmf { digit: digit.into() })),
         Just(Input::Leg(LegEvent::Left { why: LegEnd::HungUp, detail: text() })),
         Just(Input::Sound(SoundEvent::CalleeHeard)),
         Just(Input::Sound(SoundEvent::FirstAgentAudio)),
@@ -102,9 +122,22 @@ struct Tally {
     /// What was told of the sound.
     troubles: Vec<SoundTrouble>,
     healed: Vec<SoundTrouble>,
+    /// A transfer that was asked for and whose result has not come, and until when it is waited for.
+    transferring: Option<Instant>,
 }
 
 impl Tally {
+    /// What ends a transfer: its result, its cap, the callee's own end, or that we must stop.
+    fn follow(&mut self, input: &Input, drain_for: Duration, now: Instant) {
+        let result = matches!(
+            input,
+            Input::Leg(LegEvent::TransferAccepted | LegEvent::TransferFailed { .. } | LegEvent::Left { .. })
+                | Input::Room(RoomEvent::Lost { .. })
+        );
+        let must_stop = self.drained.is_some_and(|drained| now >= drained + drain_for);
+        self.transferring = self.transferring.filter(|cap| !result && !must_stop && now < *cap);
+    }
+
     fn drain(&mut self, call: &mut Call, now: Instant) {
         while let Some(effect) = call.poll_effect() {
             assert!(self.finishes == 0 || matches!(effect, Effect::Record(_)), "{effect:?} after the end");
@@ -117,7 +150,14 @@ impl Tally {
                 Effect::Record(Fact::Ending { .. }) => self.ended = true,
                 Effect::Record(fact) => self.hear(&fact),
                 Effect::CloseAgent => self.closed = self.closed.or(Some(now)),
-                Effect::DeleteRoom => self.deletions += 1,
+                Effect::DeleteRoom => {
+                    self.deletions += 1;
+                    assert!(self.transferring.is_none(), "a person in the midst of a transfer is hung up on");
+                }
+                Effect::Transfer { ring, .. } => {
+                    assert!(self.transferring.is_none(), "two transfers at once");
+                    self.transferring = Some(now + ring + TRANSFER_REPLY);
+                }
                 Effect::Finish => self.finishes += 1,
                 _ => {}
             }
@@ -162,6 +202,7 @@ fn live(plan: &CallPlan, room: Room, bounds: Bounds, inputs: Vec<(Input, u64)>) 
         for _ in 0..1_000 {
             let Some(wake) = call.poll_timeout().filter(|wake| *wake <= then) else { break };
             now = now.max(wake);
+            tally.follow(&Input::Tick, bounds.drain_for, now);
             call.handle(Input::Tick, now);
             tally.drain(&mut call, now);
         }
@@ -171,12 +212,14 @@ fn live(plan: &CallPlan, room: Room, bounds: Bounds, inputs: Vec<(Input, u64)>) 
         }
         tally.joined |= matches!(input, Input::Room(RoomEvent::Joined { .. }));
         tally.rang |= input == Input::Leg(LegEvent::Ringing) && tally.dials == 1 && !tally.ended;
+        tally.follow(&input, bounds.drain_for, now);
         call.handle(input, now);
         tally.drain(&mut call, now);
     }
     for _ in 0..10_000 {
         let Some(wake) = call.poll_timeout() else { break };
         now = now.max(wake);
+        tally.follow(&Input::Tick, bounds.drain_for, now);
         call.handle(Input::Tick, now);
         tally.drain(&mut call, now);
     }
@@ -208,7 +251,7 @@ proptest! {
             matches!(input, Input::Leg(LegEvent::DialFailed(DialFailure::NotSent { .. })))
         };
         let was_sent = !inputs.iter().any(|(input, _)| not_sent(input));
-        let (call, tally) = live(&outbound_that_retries(), Room::Own("room".into()), bounds, inputs);
+        let (call, tally) = live(&with_target(outbound_that_retries()), Room::Own("room".into()), bounds, inputs);
         prop_assert!(call.is_over());
         prop_assert_eq!(tally.finishes, 1);
         prop_assert!(tally.dials <= 1 && tally.outcomes.len() <= 1 && tally.claims_that_permit <= 1);

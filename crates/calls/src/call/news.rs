@@ -4,6 +4,7 @@ use crate::fact::Speaker;
 use crate::outcome::EndReason;
 use crate::sip_outcome::DialFailure;
 use crate::sound::SoundSecond;
+use crate::tools::ToolCall;
 
 /// News for a call.
 #[derive(Clone, Debug, PartialEq)]
@@ -153,6 +154,13 @@ pub enum AgentEvent {
         /// Its name.
         tool: String,
     },
+    /// The agent calls a tool of ours, and says nothing until it is answered.
+    Asks {
+        /// Of this call of it; to be repeated in the answer.
+        id: String,
+        /// What is to be done.
+        call: ToolCall,
+    },
     /// The agent asks for the end.
     HangUp {
         /// One sentence.
@@ -240,6 +248,20 @@ pub enum LegEvent {
     Dtmf {
         /// Which.
         digit: String,
+    },
+    /// The trunk has passed the callee on: whom we named has taken the call. The leg leaves by itself, if it has not.
+    TransferAccepted,
+    /// The callee was not passed on, as far as anybody knows.
+    TransferFailed {
+        /// The SIP status, if there was one.
+        sip_status: Option<u16>,
+        /// Why, for the agent and for people.
+        detail: String,
+    },
+    /// A key that we were to press did not leave us.
+    KeyNotSent {
+        /// Why, in one sentence.
+        detail: String,
     },
 }
 

@@ -45,6 +45,9 @@ impl Call {
             | LegEvent::InRoom
             | LegEvent::Ringing
             | LegEvent::Active
+            | LegEvent::KeyNotSent { .. }
+            | LegEvent::TransferAccepted
+            | LegEvent::TransferFailed { .. }
             | LegEvent::Left { .. } => {
                 return None;
             }
@@ -91,6 +94,9 @@ fn agent_fact(event: &AgentEvent) -> Option<Fact> {
         AgentEvent::HangUp { detail } => Fact::AgentHangUp { detail: detail.clone() },
         AgentEvent::Closed { clean, detail } => Fact::AgentClosed { clean: *clean, detail: detail.clone() },
         AgentEvent::NotUnderstood { detail } => Fact::AgentMessageIgnored { detail: detail.clone() },
-        AgentEvent::Heard | AgentEvent::CalledTool { .. } | AgentEvent::WhyEnded(_) => return None,
+        AgentEvent::Heard
+        | AgentEvent::CalledTool { .. }
+        | AgentEvent::Asks { .. }
+        | AgentEvent::WhyEnded(_) => return None,
     })
 }

@@ -3,7 +3,10 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use super::keys::Typed;
 use super::soundness::Soundness;
+use super::tools::Sending;
+use super::transfer::Transferring;
 use super::{LegEnd, PREPARE_CAP, RETURN_CAP, RoomEvent, RoomLoss};
 use crate::outcome::{EndReason, Ending};
 use crate::plan::{CallPlan, Leg};
@@ -28,6 +31,10 @@ pub(super) enum State {
     WaitingForCaller { caller: bool, agent: bool },
     /// Answered.
     Talking(Talk),
+    /// Answered, and the callee is being passed on to somebody else.
+    Transferring(Transferring),
+    /// The callee was passed on; its leg leaves by itself, until then at the latest.
+    Transferred { talk: Talk, until: Instant },
     /// The agent has ended the call; its last words are being played.
     LastWords(LastWords),
     /// Failed before the dial; the claim that says so is asked for.
@@ -110,6 +117,10 @@ pub(super) struct Talk {
     pub(super) soundness: Soundness,
     /// Nothing has come from the agent since then; `None` before it is connected.
     pub(super) silent_since: Option<Instant>,
+    /// What the callee has typed and the agent was not told yet.
+    pub(super) typed: Typed,
+    /// What the agent has us press.
+    pub(super) sending: Option<Sending>,
     /// When it has called tools of late.
     pub(super) tool_calls: VecDeque<Instant>,
     /// What is to be said of its end besides the word for it.
@@ -135,7 +146,7 @@ impl State {
 
     /// Rings or talks: does not end at once when we are told to stop.
     pub(super) fn goes_on_when_drained(&self) -> bool {
-        matches!(self, Self::Dialing(_) | Self::Talking(_))
+        matches!(self, Self::Dialing(_) | Self::Talking(_) | Self::Transferring(_))
     }
 
     pub(super) fn deadline(&self, profile: &CountryProfile) -> Option<Instant> {
@@ -143,6 +154,7 @@ impl State {
             Self::Preparing { until, .. }
             | Self::Claiming { until, .. }
             | Self::Doubting { until, .. }
+            | Self::Transferred { until, .. }
             | Self::GivingUp { until, .. } => Some(*until),
             Self::Storing(storing) => {
                 Some(storing.again.map_or(storing.until, |again| again.min(storing.until)))
@@ -152,8 +164,16 @@ impl State {
                 Some(closing.delete_again.map_or(closing.until, |again| again.min(closing.until)))
             }
             Self::Talking(talk) => {
-                let ends = [Some(talk.longest_end(profile)), talk.silent_end(profile), talk.return_end()];
+                let ends = [
+                    Some(talk.longest_end(profile)),
+                    talk.silent_end(profile),
+                    talk.return_end(),
+                    talk.next_step(),
+                ];
                 ends.into_iter().flatten().min()
+            }
+            Self::Transferring(transfer) => {
+                transfer.talk.next_step().into_iter().chain([transfer.deadline()]).min()
             }
             Self::LastWords(words) => {
                 let heard = match words.played {
@@ -180,6 +200,8 @@ impl Talk {
             barge_ins: 0,
             soundness: Soundness::default(),
             silent_since: None,
+            typed: Typed::default(),
+            sending: None,
             tool_calls: VecDeque::new(),
             detail: None,
             awaited_since: None,
@@ -214,9 +236,16 @@ impl Talk {
         }
     }
 
-    /// When an agent that goes on sending nothing has been silent for too long.
+    /// When there is something to do although nothing comes in.
+    fn next_step(&self) -> Option<Instant> {
+        let typed = self.typed.due().filter(|_| self.agent_connected);
+        [typed, self.sending.as_ref().map(Sending::due)].into_iter().flatten().min()
+    }
+
+    /// When an agent that goes on sending nothing has been silent for too long; one that waits for its tool may be.
     pub(super) fn silent_end(&self, profile: &CountryProfile) -> Option<Instant> {
         let longest = Duration::from_secs(profile.agent.silence_seconds.into());
-        self.silent_since.filter(|_| !longest.is_zero()).map(|since| since + longest)
+        let counts = self.sending.is_none() && !longest.is_zero();
+        self.silent_since.filter(|_| counts).map(|since| since + longest)
     }
 }

@@ -5,8 +5,7 @@ use std::time::{Duration, Instant};
 use super::state::{LastWords, Played, State, Talk};
 use super::{
     AgentEvent, AgentFailure, AudioCommand, CLAIM_CAP, Call, Effect, Input, LAST_WORDS_CAP, LAST_WORDS_TAIL,
-    LegEvent, RoomEvent, RoomFailure, SoundEvent, TOOL_LOOP_CALLS, TOOL_LOOP_WITHIN, WHY_ENDED_CAP,
-    WhyAgentEnded, millis,
+    LegEvent, RoomEvent, RoomFailure, SoundEvent, WHY_ENDED_CAP, WhyAgentEnded, millis,
 };
 use crate::fact::{Fact, Speaker};
 use crate::outcome::{EndReason, Ending, Reason};
@@ -20,6 +19,8 @@ impl Call {
             State::Doubting { dialing, failure, until } => self.doubt(dialing, failure, until, input, now),
             State::WaitingForCaller { caller, agent } => self.wait(caller, agent, input, now),
             State::Talking(talk) => self.talk(talk, input, now),
+            State::Transferring(transfer) => self.transfer(transfer, input, now),
+            State::Transferred { talk, until } => self.await_leaving(talk, until, input, now),
             State::LastWords(words) => self.play_last_words(words, input, now),
             State::GivingUp { ending, until } => self.giving_up(ending, until, input, now),
             State::Closing(closing) => self.closing(closing, input, now),
@@ -145,16 +146,11 @@ impl Call {
                     return self.hang_up(&talk, EndReason::RoomLost, now);
                 }
             }
-            Input::Agent(AgentEvent::Created { .. }) if !std::mem::replace(&mut talk.agent_created, true) => {
-                self.want(Effect::ConnectAgent);
+            Input::Agent(AgentEvent::CalledTool { tool }) if self.is_tool_loop(&mut talk, &tool, now) => {
+                return self.say_goodbye(talk, EndReason::AgentClosed, now);
             }
-            Input::Agent(AgentEvent::Connected { .. }) => {
-                talk.agent_connected = true;
-                talk.silent_since = Some(now);
-                self.check_bridge(&mut talk);
-            }
-            Input::Agent(AgentEvent::Heard) => talk.silent_since = talk.silent_since.map(|_| now),
-            Input::Agent(AgentEvent::CalledTool { tool }) => return self.count_tool_call(talk, &tool, now),
+            Input::Agent(AgentEvent::Asks { id, call }) => return self.run_tool(talk, id, call, now),
+            Input::Leg(LegEvent::TransferAccepted) => return self.transferred_late(talk, now),
             Input::Agent(AgentEvent::HangUp { .. }) => {
                 return self.last_words(talk, EndReason::AgentHangup, true, now);
             }
@@ -167,9 +163,6 @@ impl Call {
                 | AgentEvent::ConnectFailed { .. }
                 | AgentEvent::CreateFailed { .. },
             ) => return self.hang_up(&talk, EndReason::AgentClosed, now),
-            Input::Agent(AgentEvent::Said { by: Speaker::Callee, .. }) => self.is_understood(&mut talk, now),
-            Input::Sound(SoundEvent::Second(second)) => self.look_at_sound(&mut talk, &second, now),
-            Input::Sound(event) => self.hear(&mut talk, event, now),
             Input::Drain if self.is_drained(now) => return self.hang_up(&talk, EndReason::Drained, now),
             Input::Tick if now >= talk.longest_end(&self.plan.profile) => {
                 self.record(Fact::MaxDuration);
@@ -186,16 +179,39 @@ impl Call {
                 return self.hang_up(&talk, EndReason::MediaLost, now);
             }
             Input::Tick if self.is_drained(now) => return self.say_goodbye(talk, EndReason::Drained, now),
-            _ => {}
+            input => self.overhear(&mut talk, input, now),
         }
         State::Talking(talk)
     }
 
-    fn callee_is_back(&mut self, talk: &mut Talk, now: Instant) {
+    pub(super) fn callee_is_back(&mut self, talk: &mut Talk, now: Instant) {
         if let Some(since) = talk.awaited_since.take() {
             talk.leg_may_return = false;
             self.record(Fact::CalleeBack { after_ms: millis(since, now) });
         }
+    }
+
+    /// What changes nothing but what is known of the talk.
+    pub(super) fn overhear(&mut self, talk: &mut Talk, input: Input, now: Instant) {
+        match input {
+            Input::Agent(AgentEvent::Created { .. }) if !std::mem::replace(&mut talk.agent_created, true) => {
+                self.want(Effect::ConnectAgent);
+            }
+            Input::Agent(AgentEvent::Connected { .. }) => {
+                talk.agent_connected = true;
+                talk.silent_since = Some(now);
+                self.check_bridge(talk);
+            }
+            Input::Agent(AgentEvent::Heard) => talk.silent_since = talk.silent_since.map(|_| now),
+            Input::Leg(LegEvent::Dtmf { digit }) => talk.typed.take(&digit, now),
+            Input::Leg(LegEvent::KeyNotSent { detail }) => self.key_not_sent(talk, &detail, now),
+            Input::Agent(AgentEvent::Said { by: Speaker::Callee, .. }) => self.is_understood(talk, now),
+            Input::Sound(SoundEvent::Second(second)) => self.look_at_sound(talk, &second, now),
+            Input::Sound(event) => self.hear(talk, event, now),
+            _ => {}
+        }
+        self.tell_typed(talk, now);
+        self.press_due(talk, now);
     }
 
     fn hear(&mut self, talk: &mut Talk, event: SoundEvent, now: Instant) {
@@ -225,23 +241,8 @@ impl Call {
         }
     }
 
-    /// Tools whose answers it does not take in keep an agent busy for ever, and the callee waiting.
-    fn count_tool_call(&mut self, mut talk: Talk, tool: &str, now: Instant) -> State {
-        talk.tool_calls.push_back(now);
-        talk.tool_calls.retain(|at| now.saturating_duration_since(*at) <= TOOL_LOOP_WITHIN);
-        let calls = talk.tool_calls.len();
-        if calls <= TOOL_LOOP_CALLS {
-            return State::Talking(talk);
-        }
-        self.record(Fact::AgentLoops { tool: tool.to_owned(), calls });
-        let within = TOOL_LOOP_WITHIN.as_secs();
-        talk.detail =
-            Some(format!("the agent called tools {calls} times within {within} s, {tool} the last"));
-        self.say_goodbye(talk, EndReason::AgentClosed, now)
-    }
-
     /// We end the call: the agent is told in its own words, and what it has said is played to the end.
-    fn say_goodbye(&mut self, talk: Talk, reason: EndReason, now: Instant) -> State {
+    pub(super) fn say_goodbye(&mut self, talk: Talk, reason: EndReason, now: Instant) -> State {
         if !talk.agent_connected {
             return self.hang_up(&talk, reason, now);
         }
@@ -251,7 +252,13 @@ impl Call {
 
     /// The agent ends, by whosever wish: play what it said to the end. One whose socket is closed already is asked
     /// why, and waited for.
-    fn last_words(&mut self, talk: Talk, reason: EndReason, socket_open: bool, now: Instant) -> State {
+    pub(super) fn last_words(
+        &mut self,
+        talk: Talk,
+        reason: EndReason,
+        socket_open: bool,
+        now: Instant,
+    ) -> State {
         self.want(Effect::Audio(AudioCommand::PlayOut));
         let why_by = (!socket_open).then_some(now + WHY_ENDED_CAP);
         State::LastWords(LastWords {
@@ -285,6 +292,7 @@ impl Call {
                 words.played = Played::No;
                 self.want(Effect::Audio(AudioCommand::PlayOut));
             }
+            Input::Agent(AgentEvent::Asks { id, .. }) => self.answer_too_late(id),
             Input::Agent(AgentEvent::WhyEnded(why)) => {
                 words.why_by = None;
                 words.reason = match why {

@@ -5,9 +5,12 @@
 mod before_the_dial;
 mod dialing;
 mod endings;
+mod keys;
 mod leaving;
 mod rejoining;
 mod sound;
+mod tools;
+mod transfer;
 
 use std::time::{Duration, Instant};
 

@@ -9,6 +9,10 @@ use serde_json::{Map, Value};
 use super::CountryProfile;
 use crate::hours::CallHours;
 use crate::phone::PhoneNumber;
+use crate::transfer::{TransferTarget, is_name};
+
+/// More names than this an agent does not choose well from.
+const MOST_TARGETS: usize = 20;
 
 /// Why a profile cannot be used: whose, which field, what is wrong with it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -96,6 +100,7 @@ enum Kind {
     Number(f64, f64),
     OneOf(&'static [&'static str]),
     Rate,
+    Targets,
     Url(&'static [&'static str]),
     CallerId,
     CallHours,
@@ -132,8 +137,12 @@ const FIELDS: &[(&str, Kind, bool)] = &[
     ("agent.silenceSeconds", Kind::Whole(0, 3_600), false),
     ("agent.voicemailGuard", Kind::Bool, false),
     ("agent.hangUpTool", Kind::Bool, false),
+    ("agent.digitsTool", Kind::Bool, false),
     ("agent.sampleRate", Kind::Rate, false),
     ("agent.recordByAgent", Kind::Bool, false),
+    ("transfer.targets", Kind::Targets, false),
+    // The vendor's agent waits 40 s for a tool.
+    ("transfer.ringSeconds", Kind::Whole(1, 30), false),
 ];
 
 fn checked(value: &mut Value) -> Result<(), Problem> {
@@ -141,7 +150,7 @@ fn checked(value: &mut Value) -> Result<(), Problem> {
     if *profile.entry("v").or_insert_with(|| 1.into()) != 1 {
         return Err(Problem::new("v", "must be 1"));
     }
-    for section in ["livekit", "dial", "agent"] {
+    for section in ["livekit", "dial", "agent", "transfer"] {
         if profile.get(section).is_some_and(|value| !value.is_object()) {
             return Err(Problem::new(section, "must be an object"));
         }
@@ -192,7 +201,7 @@ fn field_of<'a>(profile: &'a Map<String, Value>, field: &str) -> Option<&'a Valu
 
 /// Is there such a field in a profile?
 pub(super) fn is_known(field: &str) -> bool {
-    const OTHERS: [&str; 6] = ["v", "country", "prefixes", "livekit", "dial", "agent"];
+    const OTHERS: [&str; 7] = ["v", "country", "prefixes", "livekit", "dial", "agent", "transfer"];
     OTHERS.contains(&field) || FIELDS.iter().any(|(known, ..)| *known == field)
 }
 
@@ -217,6 +226,7 @@ impl Kind {
             }
             Self::OneOf(words) => value.as_str().is_some_and(|text| words.contains(&text)),
             Self::Rate => matches!(value.as_u64(), Some(8_000 | 16_000 | 24_000 | 48_000)),
+            Self::Targets => value.as_object().is_some_and(are_targets),
             Self::Url(schemes) => value.as_str().is_some_and(|text| is_url(text, schemes)),
             Self::CallerId => value.as_str().is_some_and(is_caller_id),
             Self::CallHours => {
@@ -235,6 +245,10 @@ impl Kind {
             Self::Number(least, most) => format!("must be a number from {least} to {most}"),
             Self::OneOf(words) => format!("must be one of: {}", words.join(", ")),
             Self::Rate => "must be 8000, 16000, 24000 or 48000".to_owned(),
+            Self::Targets => format!(
+                "must be an object of at most {MOST_TARGETS} names (letters, digits, -, _ and spaces, no number) to \
+                 E.164 numbers, tel:, sip: or sips: addresses, such as {{\"sales\": \"+551130000001\"}}"
+            ),
             Self::Url(schemes) => {
                 format!("must be an address that begins with {}://", schemes.join(":// or "))
             }
@@ -259,6 +273,12 @@ fn is_prefix(text: &str) -> bool {
 fn is_url(text: &str, schemes: &[&str]) -> bool {
     url::Url::parse(text)
         .is_ok_and(|url| schemes.contains(&url.scheme()) && url.has_host() && text.contains("://"))
+}
+
+fn are_targets(targets: &Map<String, Value>) -> bool {
+    let is_target =
+        |value: &Value| value.as_str().is_some_and(|text| TransferTarget::try_from(text.to_owned()).is_ok());
+    targets.len() <= MOST_TARGETS && targets.iter().all(|(name, value)| is_name(name) && is_target(value))
 }
 
 fn is_call_hours(value: &Value) -> bool {

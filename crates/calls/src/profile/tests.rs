@@ -57,7 +57,8 @@ fn the_least_profile_gets_the_documented_defaults() {
         (agent.first_speaker, agent.calls_url.as_str()),
         (FirstSpeaker::Callee, "https://api.ultravox.ai/api/calls")
     );
-    assert!(agent.voicemail_guard && agent.hang_up_tool && agent.record_by_agent);
+    assert!(agent.voicemail_guard && agent.hang_up_tool && agent.digits_tool && agent.record_by_agent);
+    assert!(profile.transfer.targets.is_empty(), "nobody is passed on to anybody");
     assert_eq!(agent.silence_seconds, 30);
 }
 
@@ -108,6 +109,12 @@ fn a_wrong_field_is_named_with_its_country() {
         ("agent.silenceSeconds", wrong("/agent/silenceSeconds", json!(-1))),
         ("agent.silenceSeconds", wrong("/agent/silenceSeconds", json!(0.5))),
         ("agent.sampleRate", wrong("/agent/sampleRate", json!(44_100))),
+        ("agent.digitsTool", wrong("/agent/digitsTool", json!("no"))),
+        ("transfer", wrong("/transfer", json!(["+551130000001"]))),
+        ("transfer.targets", wrong("/transfer", json!({"targets": ["+551130000001"]}))),
+        ("transfer.targets", wrong("/transfer", json!({"targets": {"sales": "11 3000-0001"}}))),
+        ("transfer.targets", wrong("/transfer", json!({"targets": {"+551130000001": "+551130000001"}}))),
+        ("transfer.ringSeconds", wrong("/transfer", json!({"ringSeconds": 31}))),
         ("agent.firstSpeaker", wrong("/agent/firstSpeaker", json!("dog"))),
     ];
     for (field, profile) in cases {
@@ -187,4 +194,17 @@ fn a_profile_survives_the_job_file() {
     let profile = read(&with(least("BR"), "/agent/languageHint", json!("pt-BR"))).unwrap();
     let stored = serde_json::to_string(&profile).unwrap();
     assert_eq!(CountryProfile::from_json(&stored).unwrap(), profile);
+}
+
+#[test]
+fn whom_a_call_may_be_passed_on_to_survives_the_job_file_and_shows_itself_to_nobody() {
+    let targets = json!({"targets": {"sales": "+551130000001", "desk": "sip:551130000002@pbx.example"}});
+    let profile = read(&with(least("BR"), "/transfer", targets)).unwrap();
+    assert_eq!(profile.transfer.ring_seconds, 25);
+    let stored = serde_json::to_string(&profile).unwrap();
+    assert_eq!(CountryProfile::from_json(&stored).unwrap(), profile);
+    let shown = format!("{profile:?}");
+    assert!(!shown.contains("551130000001") && !shown.contains("551130000002"), "{shown}");
+    let alone = serde_json::to_string(&read(&least("BR")).unwrap()).unwrap();
+    assert!(!alone.contains("transfer"), "a profile without targets reads as before: {alone}");
 }

@@ -1,9 +1,32 @@
-//! Keys pressed on a phone, as livekit-sip sends them.
+//! Keys of a phone: those pressed on it, as livekit-sip sends them, and those pressed for it.
 
 use livekit_protocol as proto;
 use prost::Message as _;
+use tokio::sync::oneshot;
 
+use super::Session;
 use crate::event::RoomEvent;
+use crate::media::Command as MediaCommand;
+
+/// The keys in the order of their event codes (RFC 4733 §3.2, table 3).
+const KEYS: &str = "0123456789*#ABCD";
+
+impl Session {
+    /// Presses a key toward the phone that we listen to, and no other. `done` is told whether it left us; dropped, it
+    /// did not.
+    pub(super) fn press_key(&self, key: char, done: oneshot::Sender<bool>) {
+        let (Some(phone), Some(code)) = (&self.listening, KEYS.find(key)) else { return };
+        // The position of a sign of one byte.
+        let code = u32::try_from(code).unwrap_or_default();
+        let dtmf = proto::SipDtmf { code, digit: key.to_string() };
+        let packet = proto::DataPacket {
+            destination_identities: vec![phone.clone()],
+            value: Some(proto::data_packet::Value::SipDtmf(dtmf)),
+            ..Default::default()
+        };
+        self.tell_media(MediaCommand::Send { data: packet.encode_to_vec(), done });
+    }
+}
 
 /// The key in a data channel message, if that is what it carries.
 pub(super) fn pressed_key(message: &[u8]) -> Option<RoomEvent> {

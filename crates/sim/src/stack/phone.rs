@@ -176,6 +176,8 @@ pub struct Script {
     pub jitter_ms: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub transfer: Option<Transfer>,
 }
 
 /// A SIP answer that ends the dial.
@@ -185,6 +187,23 @@ pub struct Reject {
     pub code: u16,
     /// The reason phrase.
     pub text: String,
+}
+
+/// What becomes of a transfer (REFER): without any of these it is accepted at once.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Transfer {
+    /// How long the trunk takes to say so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after_ms: Option<u64>,
+    /// It is refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reject: Option<Reject>,
+    /// Nobody ever says how it went.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub no_reply: bool,
+    /// The trunk hangs up so long after it was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bye_at_ms: Option<u64>,
 }
 
 /// One thing that the person does after the answer; steps run in order.
@@ -300,6 +319,18 @@ pub struct Call {
     /// Keys that the far side pressed.
     #[serde(default)]
     pub dtmf_heard: String,
+    /// When each of them was heard.
+    #[serde(default, rename = "dtmf_heard_at")]
+    pub dtmf_heard_at_ms: Vec<i64>,
+    /// How often the trunk was asked to pass the call on.
+    #[serde(default)]
+    pub transfers: u32,
+    /// Where to, the last time: `tel:` or `sip:`.
+    #[serde(default)]
+    pub transfer_to: String,
+    /// What that asked for: the longest ringing.
+    #[serde(default)]
+    pub transfer_ringing_timeout_ms: i64,
     /// Has the person done everything that the script says?
     #[serde(default)]
     pub script_done: bool,

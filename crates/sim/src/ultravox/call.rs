@@ -32,6 +32,19 @@ pub enum EndReason {
     SystemError,
 }
 
+/// A client tool that the agent called.
+#[derive(Clone, Debug)]
+pub struct ToolUse {
+    /// Its name.
+    pub tool: String,
+    /// Its arguments.
+    pub parameters: Value,
+    /// When it was called.
+    pub called: Timestamp,
+    /// When it was answered first, and what with.
+    pub answer: Option<(Timestamp, String)>,
+}
+
 /// One call as it stands.
 #[derive(Clone, Debug)]
 pub struct CallSnapshot {
@@ -60,6 +73,8 @@ pub struct CallSnapshot {
     pub level_received_dbfs: f64,
     /// Text messages received, as they came.
     pub texts: Vec<String>,
+    /// Client tools that the agent called, in order.
+    pub tools: Vec<ToolUse>,
     /// Bytes of sound sent.
     pub bytes_sent: u64,
     /// How many lines the agent has begun to say.
@@ -93,6 +108,8 @@ pub(super) struct CallRecord {
     pub(super) heard: Vec<i16>,
     pub(super) uplink: Uplink,
     pub(super) texts: Vec<String>,
+    /// By the id of each call of one.
+    pub(super) tools: Vec<(String, ToolUse)>,
     pub(super) bytes_sent: u64,
     pub(super) lines_begun: usize,
     pub(super) interruptions: u32,
@@ -170,6 +187,7 @@ impl CallRecord {
             heard: Vec::new(),
             uplink: Uplink::default(),
             texts: Vec::new(),
+            tools: Vec::new(),
             bytes_sent: 0,
             lines_begun: 0,
             interruptions: 0,
@@ -199,6 +217,7 @@ impl CallRecord {
             pace_received: self.uplink.pace(self.rates.input.hz() * 2),
             level_received_dbfs: self.uplink.level_dbfs(),
             texts: self.texts.clone(),
+            tools: self.tools.iter().map(|(_, used)| used.clone()).collect(),
             bytes_sent: self.bytes_sent,
             lines_begun: self.lines_begun,
             interruptions: self.interruptions,

@@ -1,9 +1,12 @@
 //! POST /api/calls, checked against the published schema (`ultravox.v1.StartCallRequest`).
 
+mod tools;
+
 use std::time::Duration;
 
 use audio::SampleRate;
 use serde_json::{Map, Value};
+pub(super) use tools::ClientTool;
 
 /// Every top-level field of the schema.
 const FIELDS: [&str; 27] = [
@@ -67,6 +70,8 @@ pub(super) struct StartCall {
     /// Which data messages the client wants: `state`, `transcript` and so on; what is on by default can be
     /// switched off.
     pub(super) unwanted: Vec<String>,
+    /// The tools that run at the client's end.
+    pub(super) client_tools: Vec<ClientTool>,
 }
 
 type Checked<T> = Result<T, String>;
@@ -88,6 +93,7 @@ impl StartCall {
             first_speaker: first_speaker(body)?,
             minimum_interruption: vad.unwrap_or(Duration::from_millis(90)),
             unwanted,
+            client_tools: tools::client_tools(array(body, "selectedTools")?)?,
         })
     }
 }
@@ -108,13 +114,6 @@ fn check_plain_fields(body: &Map<String, Value>) -> Checked<()> {
             if !value.is_string() || key.starts_with("ultravox.") {
                 return Err(format!("metadata.{key}: keys outside \"ultravox.\" to strings"));
             }
-        }
-    }
-    for tool in array(body, "selectedTools")? {
-        let names = ["toolId", "toolName", "temporaryTool"];
-        let named = names.iter().filter(|name| tool.get(**name).is_some()).count();
-        if named != 1 {
-            return Err("selectedTools: each needs one of toolId, toolName, temporaryTool".into());
         }
     }
     for message in array(body, "inactivityMessages")? {

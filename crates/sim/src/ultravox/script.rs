@@ -2,6 +2,7 @@
 
 use anyhow::{Context, ensure};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::speech;
 
@@ -130,7 +131,7 @@ impl Default for CreateStep {
     }
 }
 
-/// Something that goes wrong on the socket.
+/// Something that happens on the socket besides talk; most of it goes wrong.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Misstep {
@@ -161,6 +162,14 @@ pub enum Trouble {
     SendLongText(usize),
     /// A clear although nobody talked. Speech that was sent and not yet played counts as interrupted.
     Clear,
+    /// No trouble: the agent calls a client tool that its call was created with, and goes on with its next line once
+    /// it is answered.
+    CallTool {
+        /// The tool.
+        name: String,
+        /// Its arguments.
+        parameters: Value,
+    },
 }
 
 impl Script {

@@ -1,6 +1,7 @@
 //! One call's websocket: what the agent hears and what it makes of it.
 
 mod out;
+mod tools;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use super::request::{FirstSpeaker, StartCall};
 use super::script::{Line, Misstep, Script};
 use super::speech;
 use super::talk::{Heard, Talk};
+use tools::Waiting;
 
 /// Talk that counts as a turn while the agent is silent, in milliseconds: enough for a short "Alô?".
 const TURN_MS: u32 = 100;
@@ -55,6 +57,10 @@ struct Session {
     saying: Option<String>,
     ordinal: u32,
     speaking: bool,
+    /// A text came that is answered once the agent has finished speaking.
+    asked_by_text: bool,
+    /// The agent is silent until its tool is answered.
+    waiting_for_tool: Option<Waiting>,
     /// Set once the end is certain and only the farewell is still to be sent.
     ending: Option<EndReason>,
     missteps: VecDeque<Misstep>,
@@ -113,6 +119,8 @@ impl Session {
             saying: None,
             ordinal: 0,
             speaking: false,
+            asked_by_text: false,
+            waiting_for_tool: None,
             ending: None,
             missteps: missteps.into(),
             muted: false,
@@ -150,7 +158,9 @@ impl Session {
         let idle = self.start.media_idle_timeout.map(|idle| self.last_audio + idle);
         let over = self.opened + self.start.max_duration;
         let speech = self.pace.due().or(speech_ends);
-        [self.begins, speech, misstep, idle, self.held_until].into_iter().flatten().fold(over, Instant::min)
+        let tool = self.waiting_for_tool.as_ref().map(|waiting| waiting.until);
+        let dues = [self.begins, speech, misstep, idle, self.held_until, tool];
+        dues.into_iter().flatten().fold(over, Instant::min)
     }
 
     async fn tick(&mut self, now: Instant) -> Result<(), End> {
@@ -168,6 +178,7 @@ impl Session {
         {
             self.misstep(misstep.does).await?;
         }
+        self.give_up_tool(now).await?;
         if self.begins.is_some_and(|at| now >= at) {
             self.say_next().await?;
         }
@@ -181,6 +192,9 @@ impl Session {
         if self.speaking && !self.pace.speaking(now) {
             self.speaking = false;
             self.tell_state("listening").await?;
+            if std::mem::take(&mut self.asked_by_text) {
+                self.say_next().await?;
+            }
         }
         Ok(())
     }
@@ -231,7 +245,8 @@ impl Session {
         self.ordinal += 1;
         let text = format!("({talk_ms} ms of talk)");
         self.tell_transcript("user", json!({"text": text, "delta": null, "final": true})).await?;
-        if self.pace.speaking(Instant::now()) || self.ending.is_some() {
+        let busy = self.ending.is_some() || self.waiting_for_tool.is_some();
+        if busy || self.pace.speaking(Instant::now()) {
             return Ok(());
         }
         if self.next_line < self.script.lines.len() {
@@ -316,16 +331,25 @@ impl Session {
             Some("ping") => {
                 self.tell("pong", json!({"type": "pong", "timestamp": message["timestamp"]})).await
             }
-            Some("user_text_message") if message["urgency"] == "immediate" => self.take_text().await,
+            Some("user_text_message") => self.take_text(message["urgency"].as_str()).await,
+            Some("client_tool_result") => self.take_tool_result(&message).await,
             Some("hang_up") => self.hang_up(&message).await,
             _ => Ok(()),
         }
     }
 
-    /// An urgent text is a turn of its own: it interrupts and is answered.
-    async fn take_text(&mut self) -> Result<(), End> {
-        if self.pace.speaking(Instant::now()) {
-            self.interrupt().await?;
+    /// A text is a turn of its own and is answered. An urgent one interrupts; by default it waits until the agent
+    /// has finished speaking; one that is for later changes nothing now.
+    async fn take_text(&mut self, urgency: Option<&str>) -> Result<(), End> {
+        let speaking = self.pace.speaking(Instant::now());
+        match urgency {
+            Some("later") => return Ok(()),
+            Some("immediate") if speaking => self.interrupt().await?,
+            _ if speaking || self.waiting_for_tool.is_some() => {
+                self.asked_by_text = true;
+                return Ok(());
+            }
+            _ => {}
         }
         self.say_next().await
     }

@@ -30,6 +30,7 @@ fn a_full_request_is_understood() {
             first_speaker: FirstSpeaker::User(Some(Duration::from_millis(2500))),
             minimum_interruption: Duration::from_millis(192),
             unwanted: vec!["transcript".into()],
+            client_tools: vec![],
         }
     );
 }

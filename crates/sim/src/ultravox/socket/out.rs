@@ -38,6 +38,7 @@ impl Session {
                 self.send(Message::text(format!(r#"{{"type":"long","text":"{text}"}}"#))).await
             }
             Trouble::Clear => self.interrupt().await,
+            Trouble::CallTool { name, parameters } => self.call_tool(&name, parameters).await,
         }
     }
 
