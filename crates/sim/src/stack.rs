@@ -26,7 +26,7 @@ pub use bridge::BridgeTask;
 pub use child::{Child, Output};
 pub use livekit_server::LiveKitServer;
 pub(crate) use livekit_server::wait_for_200;
-pub use phone::{Arrival, Call, Phone, Reject, Script, Step, Transfer};
+pub use phone::{Arrival, Call, Packet, Packets, Phone, Reject, Script, Step, Transfer};
 pub use ports::{free_tcp_port, free_udp_port};
 pub use recording::Recording;
 

@@ -28,7 +28,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{broadcast, watch};
 use tokio::time::Instant;
 
-pub use call::{CallSnapshot, EndReason, ToolUse};
+pub use call::{CallSnapshot, EndReason, Moment, Times, ToolUse};
 pub use script::{CreateStep, Line, Misstep, Script, Trouble};
 
 use call::CallRecord;
@@ -47,8 +47,17 @@ struct State {
     address: SocketAddr,
     shared: Mutex<Shared>,
     running: watch::Receiver<bool>,
-    /// What goes wrong now, on every socket that is open.
-    commands: broadcast::Sender<Trouble>,
+    /// What happens now, on every socket that is open.
+    commands: broadcast::Sender<Command>,
+}
+
+/// Something that every socket that is open does now.
+#[derive(Clone)]
+enum Command {
+    /// It goes wrong.
+    GoWrong(Trouble),
+    /// The agent says this, as far ahead of playback.
+    Say(Line, Duration),
 }
 
 /// Behaviour and memory, behind one lock that is never held over an await.
@@ -148,7 +157,14 @@ impl Ultravox {
     /// This goes wrong now, on every socket that is open.
     pub fn goes_wrong(&self, trouble: Trouble) {
         // Nobody is joined: nothing to go wrong.
-        let _ = self.state.commands.send(trouble);
+        let _ = self.state.commands.send(Command::GoWrong(trouble));
+    }
+
+    /// The agent says this now, on every socket that is open, sent up to `ahead` of playback (never more than the
+    /// call's `clientBufferSizeMs`). What was left of another line is not said.
+    pub fn says(&self, line: Line, ahead: Duration) {
+        // Nobody is joined: nobody hears it.
+        let _ = self.state.commands.send(Command::Say(line, ahead));
     }
 
     /// Every call that was created, oldest first, as it stands now.
@@ -165,6 +181,12 @@ impl Ultravox {
     /// has `keep_audio` off.
     pub fn heard(&self, id: &str) -> Option<(SampleRate, Vec<i16>)> {
         self.state.with_call(id, |call| (call.rates.input, call.heard.clone()))
+    }
+
+    /// When call `id`'s messages of sound came and went; `None` for an unknown call. Those of sound are not kept
+    /// when the script has `keep_audio` off.
+    pub fn times(&self, id: &str) -> Option<Times> {
+        self.state.with_call(id, |call| call.times.clone())
     }
 
     /// Waits until `condition` is true of [`calls`](Self::calls), and returns them.

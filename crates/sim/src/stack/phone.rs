@@ -93,6 +93,12 @@ impl Phone {
         reply.json().await.context("the phone's arrivals are not as expected")
     }
 
+    /// The Opus packets of a call whose script keeps them, both ways.
+    pub async fn packets(&self, call: &str) -> Result<Packets> {
+        let reply = self.send(self.http.get(self.url(&["calls", call, "packets"])?)).await?;
+        reply.json().await.context("the phone's packets are not as expected")
+    }
+
     /// The person hangs up now.
     pub async fn hang_up(&self, call: &str) -> Result<()> {
         self.send(self.http.post(self.url(&["calls", call, "hangup"])?)).await.map(drop)
@@ -178,6 +184,8 @@ pub struct Script {
     pub seed: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub transfer: Option<Transfer>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub keep_packets: bool,
 }
 
 /// A SIP answer that ends the dial.
@@ -252,6 +260,12 @@ impl Step {
         Self(json!({ "stop_sending": true }))
     }
 
+    /// From now on the room's network loses this share of what the phone sends, and lets each packet wait for up to
+    /// `jitter_ms`; which packets, and how long, is drawn from `seed`.
+    pub fn loss(share: f64, jitter_ms: u32, seed: u64) -> Self {
+        Self(json!({ "loss": share, "jitter_ms": jitter_ms, "seed": seed }))
+    }
+
     /// Hangs up.
     pub fn hang_up() -> Self {
         Self(json!({ "hang_up": true }))
@@ -269,6 +283,33 @@ pub struct Arrival {
     pub sequence: u16,
     /// The stream that it is of.
     pub ssrc: u32,
+}
+
+/// What sound went over the room's network, packet by packet.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Packets {
+    /// What the phone got, in the order of coming.
+    pub heard: Vec<Packet>,
+    /// What it said, in the order of the sound, with what was lost.
+    pub said: Vec<Packet>,
+}
+
+/// An Opus packet.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Packet {
+    /// When it came or left, in Unix microseconds; 0 if it never left.
+    pub at_us: i64,
+    /// Its RTP time, 48 000 a second; of what was said, from 0.
+    pub rtp_time: u32,
+    /// Opus.
+    #[serde(deserialize_with = "base64")]
+    pub payload: Vec<u8>,
+}
+
+fn base64<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
+    use base64::Engine as _;
+    let text = String::deserialize(from)?;
+    base64::engine::general_purpose::STANDARD.decode(text).map_err(serde::de::Error::custom)
 }
 
 /// A call as the phone saw it. Instants are Unix time in milliseconds, absent until they happened.

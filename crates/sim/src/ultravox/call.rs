@@ -87,6 +87,26 @@ pub struct CallSnapshot {
     pub callee_turns: u32,
 }
 
+/// A binary message of sound, and when it came or went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// Unix time in microseconds: just after it was read, or just before it was written.
+    pub at_us: i64,
+    /// Its length.
+    pub bytes: usize,
+}
+
+/// When a call's messages came and went.
+#[derive(Clone, Debug, Default)]
+pub struct Times {
+    /// What the agent heard, message by message.
+    pub heard: Vec<Moment>,
+    /// What it said.
+    pub said: Vec<Moment>,
+    /// When each clear was written, in Unix microseconds.
+    pub cleared: Vec<i64>,
+}
+
 /// The same and what else the stand-in keeps.
 pub(super) struct CallRecord {
     pub(super) id: String,
@@ -106,6 +126,7 @@ pub(super) struct CallRecord {
     /// How often it was looked up after its end.
     pub(super) looked_up: u32,
     pub(super) heard: Vec<i16>,
+    pub(super) times: Times,
     pub(super) uplink: Uplink,
     pub(super) texts: Vec<String>,
     /// By the id of each call of one.
@@ -185,6 +206,7 @@ impl CallRecord {
             hung_up: Arc::default(),
             looked_up: 0,
             heard: Vec::new(),
+            times: Times::default(),
             uplink: Uplink::default(),
             texts: Vec::new(),
             tools: Vec::new(),

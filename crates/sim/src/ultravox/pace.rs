@@ -24,6 +24,11 @@ impl Pace {
         Self { bytes_per_second, ahead, message, line: Vec::new(), sent: 0, playback_ends: now }
     }
 
+    /// From now on messages go up to `ahead` of playback.
+    pub(super) fn runs_ahead(&mut self, ahead: Duration) {
+        self.ahead = ahead;
+    }
+
     /// Begins a line. What was left of another is not said.
     pub(super) fn begin(&mut self, pcm: &[i16]) {
         self.line = pcm.iter().flat_map(|sample| sample.to_le_bytes()).collect();

@@ -105,6 +105,8 @@ pub enum Line {
         /// For how long.
         ms: u32,
     },
+    /// A [mark](crate::mark): a short sound that can be found again.
+    Mark,
 }
 
 /// One way, or several equal ones, of answering POST /api/calls.
@@ -185,7 +187,7 @@ impl Script {
                 Line::Speech(name) => {
                     speech::text(name).with_context(|| format!("there is no recording {name:?}"))?;
                 }
-                Line::Monologue { .. } => {}
+                Line::Monologue { .. } | Line::Mark => {}
                 Line::Tone { hz, .. } => ensure!((20.0..4000.0).contains(hz), "a tone of {hz} Hz"),
             }
         }

@@ -8,17 +8,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::ws::{Message, WebSocket};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep_until};
 
-use super::State;
-use super::call::{CallRecord, EndReason};
+use super::call::{CallRecord, EndReason, Moment};
 use super::pace::Pace;
 use super::request::{FirstSpeaker, StartCall};
 use super::script::{Line, Misstep, Script};
 use super::speech;
 use super::talk::{Heard, Talk};
+use super::{Command, State};
+use crate::mark;
 use tools::Waiting;
 
 /// Talk that counts as a turn while the agent is silent, in milliseconds: enough for a short "Alô?".
@@ -145,7 +147,10 @@ impl Session {
                 },
                 () = self.hung_up.notified() => return Err(End::Close(NORMAL, EndReason::Hangup)),
                 () = sleep_until(due) => self.tick(Instant::now()).await?,
-                Ok(trouble) = commands.recv() => self.misstep(trouble).await?,
+                Ok(command) = commands.recv() => match command {
+                    Command::GoWrong(trouble) => self.misstep(trouble).await?,
+                    Command::Say(line, ahead) => self.say_ahead(&line, ahead).await?,
+                },
                 _ = running.changed() => return Err(End::Drop(EndReason::SystemError)),
             }
         }
@@ -209,7 +214,7 @@ impl Session {
     }
 
     async fn hear(&mut self, bytes: &[u8]) -> Result<(), End> {
-        let now = Instant::now();
+        let (now, at_us) = (Instant::now(), Timestamp::now().as_microsecond());
         let pcm = self.samples(bytes);
         self.last_audio = now;
         let keep = self.script.keep_audio;
@@ -217,6 +222,7 @@ impl Session {
             call.uplink.count(bytes.len(), &pcm, now);
             if keep {
                 call.heard.extend_from_slice(&pcm);
+                call.times.heard.push(Moment { at_us, bytes: bytes.len() });
             }
         });
         if self.script.echo {
@@ -263,6 +269,13 @@ impl Session {
         self.say(&line).await
     }
 
+    /// Says a line up to `ahead` before it is to be heard, and so all that follows it.
+    async fn say_ahead(&mut self, line: &Line, ahead: Duration) -> Result<(), End> {
+        self.begins = None;
+        self.pace.runs_ahead(ahead.min(self.start.client_buffer));
+        self.say(line).await
+    }
+
     async fn say(&mut self, line: &Line) -> Result<(), End> {
         let rate = self.start.rates.output;
         let (pcm, text) = match line {
@@ -270,6 +283,7 @@ impl Session {
             Line::Monologue { ms } => {
                 (speech::monologue(rate, *ms).unwrap_or_default(), Some("(a monologue)"))
             }
+            Line::Mark => (mark::mark(rate), Some("(a mark)")),
             Line::Tone { hz, ms } => {
                 (audio::levels::tone(rate, *hz, -12.0, rate.samples_in_ms(*ms)), Some("(a tone)"))
             }
@@ -316,8 +330,12 @@ impl Session {
         }
         let spelling =
             if self.script.camel_case_clear { "playbackClearBuffer" } else { "playback_clear_buffer" };
+        let at_us = Timestamp::now().as_microsecond();
         self.tell("playbackClearBuffer", json!({"type": spelling})).await?;
-        self.record(|call| call.clears_sent += 1);
+        self.record(|call| {
+            call.clears_sent += 1;
+            call.times.cleared.push(at_us);
+        });
         self.finish_transcript().await?;
         self.speaking = false;
         self.tell_state("listening").await

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use audio::{SampleRate, levels};
 use serde_json::json;
-use sim::ultravox::{EndReason, Line, Script, speech};
+use sim::ultravox::{EndReason, Line, Script, Trouble, speech};
 
 use super::client::{Client, Ended, RATE, look_up, request, request_with, stand_in};
 
@@ -163,6 +163,32 @@ async fn an_interruption_leaves_the_sound_aligned_and_may_be_spelled_in_camel_ca
     let after = &pcm[bytes / 2..];
     assert_eq!(after, levels::tone(RATE, 880.0, -12.0, RATE.samples_in_ms(300)));
     assert!(seconds_of(&client) < 1.6, "the first line was not said to its end");
+}
+
+#[tokio::test]
+async fn lines_are_said_on_demand_and_everything_has_its_time() {
+    let script = Script { talk_dbfs: 0.0, hang_up: false, lines: vec![], ..Script::default() };
+    let ultravox = stand_in(script).await;
+    let mut client = Client::call(&ultravox, &request()).await;
+    client.run_for(MS(100)).await;
+    ultravox.says(Line::Mark, MS(0));
+    client.run_for(MS(300)).await;
+    assert_eq!(client.pcm(), sim::mark::mark(RATE));
+    ultravox.says(tone(440.0, 5000), MS(2000));
+    client.run_for(MS(200)).await;
+    ultravox.goes_wrong(Trouble::Clear);
+    client.run_for(MS(200)).await;
+
+    let times = ultravox.times(&client.id).unwrap();
+    let said: usize = times.said.iter().map(|moment| moment.bytes).sum();
+    assert_eq!(said, client.sound.len());
+    let ahead_ms = (said / 2 - RATE.samples_in_ms(sim::mark::MARK_MS)) / RATE.samples_in_ms(1);
+    assert!((2000..2900).contains(&ahead_ms), "{ahead_ms} ms were sent within 200");
+    let heard: Vec<_> = times.heard.iter().map(|moment| moment.bytes).collect();
+    assert!(heard.len() > 20 && heard.iter().all(|bytes| *bytes == RATE.frame_samples() * 2));
+    assert!(times.heard.is_sorted_by_key(|moment| moment.at_us));
+    let last_us = times.said.last().unwrap().at_us;
+    assert!(times.cleared.len() == 1 && times.cleared[0] >= last_us, "{:?}", times.cleared);
 }
 
 #[tokio::test]

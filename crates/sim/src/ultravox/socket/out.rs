@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use axum::extract::ws::{CloseFrame, Message};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::{End, Session};
-use crate::ultravox::call::EndReason;
+use crate::ultravox::call::{EndReason, Moment};
 use crate::ultravox::script::Trouble;
 
 /// A client that takes nothing for this long has gone.
@@ -63,7 +64,14 @@ impl Session {
     }
 
     pub(super) async fn send_audio(&mut self, bytes: Vec<u8>) -> Result<(), End> {
-        self.record(|call| call.bytes_sent += bytes.len() as u64);
+        let said = Moment { at_us: Timestamp::now().as_microsecond(), bytes: bytes.len() };
+        let keep = self.script.keep_audio;
+        self.record(|call| {
+            call.bytes_sent += bytes.len() as u64;
+            if keep {
+                call.times.said.push(said);
+            }
+        });
         self.send(Message::binary(bytes)).await
     }
 
