@@ -6,6 +6,8 @@ use anyhow::{Context as _, Result};
 use serde::Serialize;
 use sim::stack::Arrival;
 
+use crate::measure::spread::at_most;
+
 /// RTP time of Opus (RFC 7587 §4.1).
 const TICKS_PER_MS: f64 = 48.0;
 
@@ -29,17 +31,18 @@ impl GapErrors {
     /// # Errors
     /// When there are no two.
     pub fn of(arrivals: &[Arrival], span: Range<i64>) -> Result<Self> {
-        let within: Vec<&Arrival> = arrivals.iter().filter(|arrival| span.contains(&arrival.at_us)).collect();
-        let pairs = within.windows(2).filter(|pair| pair[0].ssrc == pair[1].ssrc);
-        let mut errors: Vec<f64> = pairs.map(|pair| error_ms(pair[0], pair[1])).collect();
-        errors.sort_by(f64::total_cmp);
-        let at_most = |share: f64| {
-            let nth = (errors.len() as f64 * share).ceil() as usize;
-            errors.get(nth.saturating_sub(1)).copied().context("no two packets came")
-        };
+        let errors = errors_ms(arrivals, span);
+        let at_most = |share| at_most(&errors, share).context("no two packets came");
         let (p50_ms, p99_ms, max_ms) = (at_most(0.5)?, at_most(0.99)?, at_most(1.0)?);
         Ok(Self { p50_ms, p99_ms, max_ms, gaps: errors.len() })
     }
+}
+
+/// Each of them, in the order of the packets, in ms to the microsecond.
+pub fn errors_ms(arrivals: &[Arrival], span: Range<i64>) -> Vec<f64> {
+    let within: Vec<&Arrival> = arrivals.iter().filter(|arrival| span.contains(&arrival.at_us)).collect();
+    let pairs = within.windows(2).filter(|pair| pair[0].ssrc == pair[1].ssrc);
+    pairs.map(|pair| (error_ms(pair[0], pair[1]) * 1000.0).round() / 1000.0).collect()
 }
 
 fn error_ms(before: &Arrival, after: &Arrival) -> f64 {

@@ -26,6 +26,7 @@ pub mod flat;
 pub mod gaps;
 mod leaks;
 mod live;
+pub mod measure;
 pub mod ocg;
 pub mod person;
 pub mod scenarios;
