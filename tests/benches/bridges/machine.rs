@@ -143,6 +143,19 @@ pub fn python_install_mb(settings: &Settings) -> Result<f64> {
     Ok(bytes as f64 / 1e6)
 }
 
+/// Python itself, as it must be there: the program, its library if that is another file, and its modules without what
+/// was added to them and what tests them, in MB (10⁶ bytes).
+pub fn python_itself_mb(settings: &Settings) -> Result<f64> {
+    let script = "import os, sys, sysconfig; lib = sysconfig.get_paths()['stdlib']; \
+                  so = os.path.join(sysconfig.get_config_var('LIBDIR'), sysconfig.get_config_var('LDLIBRARY')); \
+                  print(os.path.realpath(sys.executable), so if so.endswith('.so') and os.path.exists(so) else '', \
+                  *(os.path.join(lib, name) for name in os.listdir(lib) \
+                  if name not in ('site-packages', 'dist-packages', 'test', '__pycache__')), sep='\\n')";
+    let paths = answer(settings, script)?;
+    let sizes = paths.lines().filter(|path| !path.is_empty()).map(|path| size_of(&fs::canonicalize(path)?));
+    Ok(sizes.sum::<Result<u64>>()? as f64 / 1e6)
+}
+
 /// The size of a file, or of everything in a directory, in bytes.
 pub fn size_of(path: &Path) -> Result<u64> {
     let found = fs::symlink_metadata(path).with_context(|| path.display().to_string())?;

@@ -2,95 +2,69 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::machine::{Conditions, python_install_mb, size_of};
-use crate::{Bridge, Sample, Settings};
+use crate::codec::Codec;
+use crate::figures::{Damage, Row, Sound, Spread, damages, of, rows, sounds};
+use crate::machine::{Conditions, python_install_mb, python_itself_mb, size_of};
+use crate::marked::GRANTED_MS;
+use crate::parts::Parts;
+use crate::targets::{Judged, judge};
+use crate::{Bridge, Sample, Settings, lossy, over_codec};
 
-type Figure = fn(&Sample) -> f64;
-
-/// Key, words, decimals, and where in a sample it is.
-const MEASURED: [(&str, &str, usize, Figure); 17] = [
-    ("start_to_joined_ms", "process start → room joined, ms", 0, |s| s.start_to_joined_ms),
-    ("start_to_ready_ms", "process start → room joined and agent ready, ms", 0, |s| s.start_to_ready_ms),
-    ("start_to_invite_ms", "process start → INVITE at the phone, ms", 0, |s| s.start_to_invite_ms),
-    ("answer_to_first_audio_ms", "answer → first agent audio at the phone, ms", 0, |s| {
-        s.answer_to_first_audio_ms
-    }),
-    ("cpu_to_answer_s", "CPU from process start to answer, s", 3, |s| s.cpu_to_answer_s),
-    ("cpu_per_call_second", "CPU while both talk, s per call-second", 4, |s| s.cpu_per_call_second),
-    ("pss_mb", "PSS, MB", 1, |s| s.pss_mb),
-    ("rss_mb", "RSS, MB", 1, |s| s.rss_mb),
-    ("threads", "threads", 0, |s| s.threads as f64),
-    ("gap_error_p50_ms", "gap error at the phone, p50 of a call, ms", 2, |s| s.gaps.p50_ms),
-    ("gap_error_p99_ms", "gap error at the phone, p99 of a call, ms", 2, |s| s.gaps.p99_ms),
-    ("gap_error_max_ms", "gap error at the phone, most in a call, ms", 2, |s| s.gaps.max_ms),
-    ("holes_per_minute", "times the phone ran out of sound, per minute", 1, |s| s.holes_per_minute),
-    ("discarded_per_minute", "frames the phone threw away, per minute", 1, |s| s.discarded_per_minute),
-    ("voice_to_callee_per_second", "voice at the phone, s per s", 2, |s| s.voice_to_callee_per_second),
-    ("sound_to_agent_per_second", "sound at the agent, s per s (1 is right)", 3, |s| {
-        s.sound_to_agent_per_second
-    }),
-    ("busy", "the machine's busy share", 2, |s| s.machine.busy),
+/// What `summary` holds, in this order, and `conditions`.
+const SUMMARY: [&str; 10] = [
+    "cpu_ratio",
+    "pss_ratio",
+    "start_ratio",
+    "first_audio_ms",
+    "added_to_agent_p50_ms",
+    "added_to_callee_p50_ms",
+    "added_to_callee_p99_ms",
+    "gap_error_p99_ms",
+    "barge_in_p99_ms",
+    "calls_per_core",
 ];
 
-/// These may be 0, or are not the bridge's alone.
-const WITHOUT_RATIO: [&str; 5] = [
-    "holes_per_minute",
-    "discarded_per_minute",
-    "voice_to_callee_per_second",
-    "sound_to_agent_per_second",
-    "busy",
-];
-
-/// The middle of some values, and how far they spread.
-#[derive(Clone, Copy, Debug, Serialize)]
-struct Spread {
-    median: f64,
-    least: f64,
-    most: f64,
-    n: usize,
-}
-
-impl Spread {
-    fn of(values: impl Iterator<Item = f64>) -> Result<Self> {
-        let mut sorted: Vec<f64> = values.collect();
-        sorted.sort_by(f64::total_cmp);
-        let n = sorted.len();
-        let (least, most) = sorted.first().zip(sorted.last()).context("nothing was measured")?;
-        let median = (sorted[(n - 1) / 2] + sorted[n / 2]) / 2.0;
-        Ok(Self { median, least: *least, most: *most, n })
-    }
-
-    fn cells(&self, decimals: usize) -> String {
-        format!("{:.decimals$} | {:.decimals$} – {:.decimals$}", self.median, self.least, self.most)
-    }
-}
-
-/// One figure of both bridges.
+/// What must be on the disk of a machine, in MB (10⁶ bytes).
 #[derive(Debug, Serialize)]
-struct Row {
-    key: &'static str,
-    #[serde(skip)]
-    words: &'static str,
-    #[serde(skip)]
-    decimals: usize,
-    ours: Spread,
-    python: Spread,
-    /// How many times as much the Python bridge takes.
-    ratio: Option<f64>,
+struct Installed {
+    ours_mb: f64,
+    /// The root file system of the image, if it was built.
+    ours_image_mb: Option<f64>,
+    python_mb: f64,
+    python_itself_mb: f64,
+}
+
+impl Installed {
+    fn of(settings: &Settings) -> Result<Self> {
+        let mb = |path: &PathBuf| Ok::<_, anyhow::Error>(size_of(path)? as f64 / 1e6);
+        Ok(Self {
+            ours_mb: mb(&settings.bridge_task)?,
+            ours_image_mb: settings.image_root.as_ref().map(mb).transpose()?,
+            python_mb: python_install_mb(settings)?,
+            python_itself_mb: python_itself_mb(settings)?,
+        })
+    }
 }
 
 /// Everything that was measured.
 pub struct Report {
     conditions: Conditions,
     rows: Vec<Row>,
-    install_mb: (f64, f64),
+    sounds: Vec<Sound>,
+    damages: Vec<Damage>,
+    installed: Installed,
+    /// The figures that are promised something, by their keys.
+    promised: Value,
+    targets: Vec<Judged>,
+    parts: Parts,
     samples: Vec<Sample>,
+    codec: Vec<Codec>,
 }
 
 impl Report {
@@ -98,49 +72,140 @@ impl Report {
     ///
     /// # Errors
     /// When there is none of a bridge, or the installed programs cannot be looked at.
-    pub fn of(settings: &Settings, samples: Vec<Sample>) -> Result<Self> {
-        let rows = MEASURED.map(|(key, words, decimals, figure)| {
-            let of = |bridge| Spread::of(samples.iter().filter(|s| s.bridge == bridge).map(figure));
-            let (ours, python) = (of(Bridge::Ours)?, of(Bridge::Python)?);
-            let ratio = python.median / ours.median;
-            let ratio = Some(ratio).filter(|ratio| ratio.is_finite() && !WITHOUT_RATIO.contains(&key));
-            Ok(Row { key, words, decimals, ours, python, ratio })
-        });
-        let rows = rows.into_iter().collect::<Result<Vec<_>>>()?;
-        let others = Spread::of(samples.iter().map(|sample| sample.machine.busy_with_others))?;
-        let install_mb = (size_of(&settings.bridge_task)? as f64 / 1e6, python_install_mb(settings)?);
-        Ok(Self { conditions: Conditions::of(settings, others.median)?, rows, install_mb, samples })
+    pub fn of(settings: &Settings, samples: Vec<Sample>, codec: Vec<Codec>) -> Result<Self> {
+        let (rows, sounds, damages) = (rows(&samples)?, sounds(&samples)?, damages(&samples)?);
+        let others = samples.iter().map(|sample| sample.talking.machine.busy_with_others);
+        let conditions = Conditions::of(settings, Spread::of(others)?.median)?;
+        let installed = Installed::of(settings)?;
+        let parts = Parts::read(settings.report.as_deref())?;
+        let mut promised = promised(&rows, &sounds, &samples, &codec);
+        promised.extend(parts.figures().map(|(key, figure)| (key.clone(), figure.clone())));
+        let promised = Value::Object(promised);
+        let targets = judge(&promised)?;
+        Ok(Self { conditions, rows, sounds, damages, installed, promised, targets, parts, samples, codec })
     }
 
     /// For people.
     pub fn markdown(&self) -> String {
         let mut text = format!(
-            "# bridge-task beside a bridge on LiveKit's Python SDK\n\n{}\n\n\
-             Medians, with the least and the most of {} calls each. A ratio is the Python bridge's median divided by \
-             ours. Process trees are counted whole, and nothing is recorded. Sound between bridge and agent: {} Hz \
-             (ours), {} Hz (Python). Written by `make bench`.\n\n\
-             | | ours | least – most | Python | least – most | ratio |\n|---|---|---|---|---|---|\n",
+            "# bridge-task beside a bridge on LiveKit's Python SDK\n\n{}\n\nWritten by `make bench`.\n",
             self.conditions.sentence(),
+        );
+        self.write_targets(&mut text);
+        self.write_rows(&mut text);
+        self.write_sounds(&mut text);
+        self.write_damages(&mut text);
+        text
+    }
+
+    fn write_targets(&self, text: &mut String) {
+        text.push_str("\n## Targets\n\n| | target | figure | |\n|---|---|---|---|\n");
+        for judged in &self.targets {
+            let _ = writeln!(text, "{}", judged.row());
+        }
+    }
+
+    fn write_rows(&self, text: &mut String) {
+        let _ = write!(
+            text,
+            "\n## Calls\n\nMedians, with the least and the most of {} calls each. A ratio is the Python bridge's median \
+             divided by ours, with the least and the most of a round. Process trees are counted whole, and nothing is \
+             recorded. Sound between bridge and agent: {} Hz (ours), {} Hz (Python).\n\n\
+             | | ours | least – most | Python | least – most | ratio | in rounds |\n|---|---|---|---|---|---|---|\n",
             self.conditions.rounds(),
             self.agent_hz(Bridge::Ours),
             self.agent_hz(Bridge::Python),
         );
-        for Row { words, decimals, ours, python, ratio, .. } in &self.rows {
+        for Row { words, decimals, ours, python, ratio, ratio_in_rounds, .. } in &self.rows {
             let ratio = ratio.map_or_else(String::new, |ratio| format!("{ratio:.1}"));
+            let in_rounds =
+                ratio_in_rounds.map_or_else(String::new, |(least, most)| format!("{least:.1} – {most:.1}"));
             let (ours, python) = (ours.cells(*decimals), python.cells(*decimals));
-            let _ = writeln!(text, "| {words} | {ours} | {python} | {ratio} |");
+            let _ = writeln!(text, "| {words} | {ours} | {python} | {ratio} | {in_rounds} |");
         }
-        let (ours, python) = self.install_mb;
-        let ratio = python / ours;
-        let _ = writeln!(
+        let Installed { ours_mb, ours_image_mb, python_mb, python_itself_mb } = &self.installed;
+        let ratio = python_mb / ours_mb;
+        let words = "installed, MB (without Python itself)";
+        let _ = writeln!(text, "| {words} | {ours_mb:.1} | | {python_mb:.1} | | {ratio:.1} | |");
+        if let Some(image_mb) = ours_image_mb {
+            let python_mb = python_mb + python_itself_mb;
+            let ratio = python_mb / image_mb;
+            let words = "image, unpacked, MB; of Python's what it would hold at least, with Python";
+            let _ = writeln!(text, "| {words} | {image_mb:.1} | | {python_mb:.1} | | {ratio:.1} | |");
+        }
+        if let Ok(codec) = Spread::of(self.codec.iter().map(Codec::cpu_per_call_second)) {
+            let words = "the codec alone, on the same sound, s per call-second";
+            let _ = writeln!(text, "| {words} | {} | | | | |", codec.cells(4));
+        }
+    }
+
+    fn write_sounds(&self, text: &mut String) {
+        let _ = write!(
             text,
-            "| installed, MB (without Python itself) | {ours:.1} | | {python:.1} | | {ratio:.1} |"
+            "\n## Sound, in ms\n\nOf all rounds together. A delay is of a chirp at any phase to the frames, from the \
+             socket that it left to the socket that it reached; the time of a sound is that of its packet or message \
+             and its place therein. LiveKit's forwarding, over loopback, is in it, and toward the phone the encoder's \
+             look-ahead (6.5 ms for Opus in its speech mode). A gap error is by how much the time between two packets \
+             misses what their RTP times say; the server's and the phone's own lateness is in it, beside a busy \
+             process too. After a clear the last packet counts that holds more than a codec makes of silence; what \
+             comes later than {GRANTED_MS} ms is stale: {} packets (ours), {} (Python).\n\n\
+             | | ours p50 | p99 | max | Python p50 | p99 | max |\n|---|---|---|---|---|---|---|\n",
+            self.stale(Bridge::Ours),
+            self.stale(Bridge::Python),
         );
-        text
+        for Sound { words, ours, python, .. } in &self.sounds {
+            let _ = writeln!(text, "| {words} | {} | {} |", ours.cells(), python.cells());
+        }
+        let missing = |bridge| {
+            let calls = of(&self.samples, bridge).map(|sample| &sample.marked);
+            calls.fold((0, 0), |(sent, came), marked| {
+                let (to_agent, to_callee) = marked.marks_sent;
+                let arrived = marked.to_agent_ms.len() + marked.to_callee_ms.len();
+                (sent + to_agent + to_callee, came + arrived)
+            })
+        };
+        let ((ours, ours_came), (python, python_came)) = (missing(Bridge::Ours), missing(Bridge::Python));
+        let _ = write!(
+            text,
+            "\nOf the chirps {ours_came} of {ours} came (ours), {python_came} of {python} (Python).\n"
+        );
+    }
+
+    fn write_damages(&self, text: &mut String) {
+        let _ = write!(
+            text,
+            "\n## Loss\n\nThe callee speaks, and of the packets on the way to the server a share is lost and the rest is \
+             up to {} ms late, drawn from the same seed for both bridges. Of the 20 ms pieces of speech, those count as \
+             damaged that are not heard by the agent as a decoder makes them of all packets (a correlation below 0.9, \
+             or another level): concealed, stretched, silent. Likeness is that correlation on average, silence a level \
+             at least 20 dB too low. Medians of the rounds.\n\n\
+             | lost | damaged: ours | Python | silent: ours | Python | likeness: ours | Python |\n\
+             |---|---|---|---|---|---|---|\n",
+            lossy::JITTER_MS,
+        );
+        let percent = |spread: &Spread| format!("{:.1} %", spread.median * 100.0);
+        for Damage { loss, lost, ours, python } in &self.damages {
+            let _ = writeln!(
+                text,
+                "| {:.0} % ({}) | {} | {} | {} | {} | {:.3} | {:.3} |",
+                loss * 100.0,
+                percent(lost),
+                percent(&ours.damaged),
+                percent(&python.damaged),
+                percent(&ours.silent),
+                percent(&python.silent),
+                ours.likeness.median,
+                python.likeness.median,
+            );
+        }
+    }
+
+    fn stale(&self, bridge: Bridge) -> usize {
+        of(&self.samples, bridge).map(|sample| sample.marked.stale_packets()).sum()
     }
 
     fn agent_hz(&self, bridge: Bridge) -> u64 {
-        self.samples.iter().find(|sample| sample.bridge == bridge).map_or(0, |sample| sample.agent_hz)
+        of(&self.samples, bridge).next().map_or(0, |sample| sample.talking.agent_hz)
     }
 
     /// Writes both files into `dir`.
@@ -159,30 +224,50 @@ impl Report {
 
     fn json(&self) -> Value {
         let figures = self.rows.iter().map(|row| (row.key.to_owned(), json!(row)));
+        let sounds = self.sounds.iter().map(|sound| (sound.key.to_owned(), json!(sound)));
+        let mut summary: Map<String, Value> =
+            SUMMARY.into_iter().map(|key| (key.to_owned(), self.promised[key].clone())).collect();
+        summary.insert("conditions".to_owned(), self.conditions.sentence().into());
         json!({
-            "summary": self.summary(),
+            "summary": summary,
+            "targets": self.targets,
             "conditions": self.conditions,
-            "figures": figures.collect::<Map<_, _>>(),
-            "install_mb": { "ours": self.install_mb.0, "python": self.install_mb.1 },
+            "figures": figures.chain(sounds).collect::<Map<_, _>>(),
+            "loss": self.damages,
+            "installed": self.installed,
+            "parts": self.parts.json(),
             "samples": self.samples,
+            "codec_alone": self.codec,
         })
     }
+}
 
-    /// The figures that are promised; `null` is what nothing here measures.
-    fn summary(&self) -> Value {
-        let row = |key: &str| self.rows.iter().find(|row| row.key == key);
-        let ratio = |key: &str| row(key).and_then(|row| row.ratio);
-        json!({
-            "cpu_ratio": ratio("cpu_per_call_second"),
-            "pss_ratio": ratio("pss_mb"),
-            "start_ratio": ratio("start_to_ready_ms"),
-            "first_audio_ms": row("answer_to_first_audio_ms").map(|row| row.ours.median),
-            "added_to_agent_p50_ms": null,
-            "added_to_callee_p50_ms": null,
-            "added_to_callee_p99_ms": null,
-            "gap_error_p99_ms": row("gap_error_p99_ms").map(|row| row.ours.median),
-            "barge_in_p99_ms": null,
-            "calls_per_core": null,
-        })
-    }
+/// The figures of ours that are promised something.
+fn promised(rows: &[Row], sounds: &[Sound], samples: &[Sample], codec: &[Codec]) -> Map<String, Value> {
+    let row = |key: &str| rows.iter().find(|row| row.key == key);
+    let ratio = |key: &str| row(key).and_then(|row| row.ratio);
+    let median = |key: &str| row(key).map(|row| row.ours.median);
+    let sound = |key: &str| sounds.iter().find(|sound| sound.key == key).map(|sound| sound.ours);
+    let p99 = |key: &str| sound(key).map(|sound| sound.p99_ms);
+    let stale: usize = of(samples, Bridge::Ours).map(|sample| sample.marked.stale_packets()).sum();
+    // Either kind may be the longer one.
+    let barge_in = p99("barge_in_short").into_iter().chain(p99("barge_in_long")).reduce(f64::max);
+    let figures = [
+        ("cpu_ratio", ratio("cpu_per_call_second")),
+        ("cpu_over_codec", median("cpu_per_call_second").and_then(|cpu| over_codec(cpu, codec))),
+        ("pss_ratio", ratio("pss_mb")),
+        ("pss_mb", median("pss_mb")),
+        ("start_ratio", ratio("start_to_joined_ms")),
+        ("first_audio_ms", median("answer_to_first_audio_ms")),
+        ("added_to_agent_p50_ms", sound("added_to_agent").map(|sound| sound.p50_ms)),
+        ("added_to_callee_p50_ms", sound("added_to_callee").map(|sound| sound.p50_ms)),
+        ("added_to_callee_p99_ms", p99("added_to_callee")),
+        ("gap_error_p99_ms", p99("gap_error")),
+        ("gap_error_beside_hog_p99_ms", p99("gap_error_beside_hog")),
+        ("barge_in_short_p99_ms", p99("barge_in_short")),
+        ("barge_in_long_p99_ms", p99("barge_in_long")),
+        ("barge_in_p99_ms", barge_in),
+        ("stale_packets", Some(stale as f64)),
+    ];
+    figures.into_iter().filter_map(|(key, figure)| Some((key.to_owned(), figure?.into()))).collect()
 }

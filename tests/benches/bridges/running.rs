@@ -3,9 +3,10 @@
 use anyhow::{Context as _, Result};
 use calls::fact::Fact;
 use jiff::Timestamp;
-use sim::stack::{Arrival, Call};
+use sim::stack::{Arrival, Call, Packets};
+use sim::ultravox::Ultravox;
 use sim::{stack, ultravox};
-use tests::{EndedCall, LiveCall, Scene};
+use tests::{EndedCall, LiveCall, Scene, Stage};
 
 use crate::python::PythonCall;
 use crate::{Bridge, Settings};
@@ -73,14 +74,31 @@ impl Running {
         }
     }
 
+    /// The agent's vendor.
+    pub fn vendor(&self) -> &Ultravox {
+        match self {
+            Self::Ours(call, _) => call.vendor(),
+            Self::Python(call) => call.vendor(),
+        }
+    }
+
     /// The packets that have reached the phone.
     pub async fn arrivals(&self) -> Result<Vec<Arrival>> {
         let leg = self.phone("the call is there", |_| true).await?;
-        let stage = match self {
+        self.stage().stack().await.phone()?.arrivals(&leg.id).await
+    }
+
+    /// What was in them, and in those that the phone sent, if it was told to keep them.
+    pub async fn packets(&self) -> Result<Packets> {
+        let leg = self.phone("the call is there", |_| true).await?;
+        self.stage().stack().await.phone()?.packets(&leg.id).await
+    }
+
+    fn stage(&self) -> &Stage {
+        match self {
             Self::Ours(call, _) => call.stage(),
             Self::Python(call) => call.stage(),
-        };
-        stage.stack().await.phone()?.arrivals(&leg.id).await
+        }
     }
 
     /// Waits until the agent hears the callee.
@@ -93,11 +111,7 @@ impl Running {
 
     /// The rate of the agent's sound, and how many seconds of it have reached the agent.
     pub fn agent_has_heard(&self) -> Result<(u64, f64)> {
-        let vendor = match self {
-            Self::Ours(call, _) => call.vendor(),
-            Self::Python(call) => call.vendor(),
-        };
-        let agents = vendor.calls();
+        let agents = self.vendor().calls();
         let agent = agents.first().context("no agent was created")?;
         let hz = agent.request["medium"]["serverWebSocket"]["inputSampleRate"].as_u64();
         let hz = hz.filter(|hz| *hz > 0).context("the agent's call has no rate")?;
