@@ -49,6 +49,7 @@ async fn relay(
     change: Change,
 ) {
     let mut asked = None;
+    #[expect(clippy::result_large_err, reason = "tungstenite's callback has this shape")]
     let read = |request: &Request, response: Response| {
         asked = Some((request.uri().to_string(), request.headers().get("authorization").cloned()));
         Ok(response)

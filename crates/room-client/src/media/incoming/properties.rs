@@ -1,6 +1,7 @@
 //! What holds whatever the network does.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use proptest::prelude::*;
 
@@ -100,7 +101,7 @@ proptest! {
     ) {
         let packets = talking(100, 100, fates.len());
         let mut line = Line::open();
-        let mut latest = MS * 0;
+        let mut latest = Duration::ZERO;
         let arrivals: Vec<Arrival> = (0..)
             .zip(&fates)
             .map(|(n, (late_ms, _))| {
