@@ -76,7 +76,8 @@ impl Stack {
         };
         std::fs::create_dir_all(&dir).with_context(|| format!("cannot create {}", dir.display()))?;
 
-        let (redis, redis_address) = phone::start_redis(&binaries.phone, &dir).await?;
+        let redis_address = format!("127.0.0.1:{}", free_tcp_port()?);
+        let redis = phone::start_redis(&binaries.phone, &dir, &redis_address).await?;
         let livekit =
             LiveKitServer::start(&binaries.livekit_server, &dir, Some(&redis_address), config.force_tcp)
                 .await?;
@@ -141,6 +142,18 @@ impl Stack {
         self.phone = None;
         let phone = Phone::start(&self.binaries.phone, &self.dir, &self.redis_address, &self.livekit);
         self.phone = Some(phone.await?);
+        Ok(())
+    }
+
+    /// Takes Redis away, as if it had died.
+    pub fn kill_redis(&mut self) {
+        self.redis.kill();
+    }
+
+    /// Starts Redis again after [`Stack::kill_redis`]. It has forgotten everything: rooms, nodes, trunks.
+    pub async fn start_redis(&mut self) -> Result<()> {
+        self.redis.kill();
+        self.redis = phone::start_redis(&self.binaries.phone, &self.dir, &self.redis_address).await?;
         Ok(())
     }
 

@@ -4,6 +4,7 @@
 mod breaks;
 mod cannot_begin;
 mod duplicate;
+mod redis_killed;
 mod server_killed;
 mod stalled;
 mod stuck;

@@ -133,21 +133,20 @@ impl Phone {
     }
 }
 
-/// Starts `phone redis` and waits until it accepts connections.
-pub(super) async fn start_redis(binary: &Path, dir: &Path) -> Result<(Child, String)> {
-    let address = format!("127.0.0.1:{}", free_tcp_port()?);
+/// Starts `phone redis`, which is empty, and waits until it accepts connections.
+pub(super) async fn start_redis(binary: &Path, dir: &Path, address: &str) -> Result<Child> {
     let log = dir.join("phone-redis.log");
     let mut command = Command::new(binary);
-    command.args(["redis", "--listen", &address, "--exit-with-stdin"]);
+    command.args(["redis", "--listen", address, "--exit-with-stdin"]);
     let mut child = Child::start("phone redis", command, Output::File(log.clone()))?;
     let deadline = Instant::now() + Duration::from_secs(10);
-    while tokio::net::TcpStream::connect(&address).await.is_err() {
+    while tokio::net::TcpStream::connect(address).await.is_err() {
         if child.exited().is_some() || Instant::now() >= deadline {
             bail!("phone redis does not start\n{}", end_of(&log));
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    Ok((child, address))
+    Ok(child)
 }
 
 /// What a person does with a call; every field is optional. `tools/phone/README.md` describes each.
