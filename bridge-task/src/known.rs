@@ -3,12 +3,18 @@
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
+use calls::cost::{Cost, Meter};
 use calls::fact::Fact;
 use calls::outcome::{Ending, Outcome};
+use calls::profile::CountryProfile;
 use calls::sound::SoundSecond;
+use jiff::Timestamp;
 use room_client::AudioOut;
 
 use crate::sound::ToAgent;
+
+/// While they talk, what the call has cost is told so often, in seconds of counted sound.
+const COST_EVERY: u32 = 60;
 
 /// Clones know the same.
 #[derive(Clone, Default)]
@@ -27,6 +33,8 @@ struct Seen {
     barge_ins: u32,
     agent_call_id: Option<String>,
     line: Line,
+    meter: Meter,
+    seconds: u32,
 }
 
 /// What was lost of the callee's sound on its way to us, and how unevenly it came.
@@ -36,15 +44,19 @@ struct Line {
     packets: u64,
     lost: u64,
     recovered: u64,
+    concealed: u64,
+    /// The same of what went out: holes in the agent's speech.
+    agent_concealed: u64,
     /// The sum over so many seconds.
     jitter_ms: f64,
     seconds: u32,
 }
 
 impl Known {
-    /// Notes a fact that is recorded at `now`.
-    pub fn note(&self, fact: &Fact, now: Instant) {
+    /// Notes a fact that is recorded at `now`, which is `at` on the wall.
+    pub fn note(&self, fact: &Fact, now: Instant, at: Timestamp) {
         let mut seen = self.lock();
+        seen.meter.note(at, fact);
         match fact {
             Fact::Answered { after_ms } => {
                 (seen.answered, seen.answer_delay_seconds) = (Some(now), Some(seconds(*after_ms)));
@@ -53,7 +65,10 @@ impl Known {
                 seen.first_agent_audio_seconds = Some(seconds(*after_answer_ms));
             }
             Fact::BargeIn { .. } => seen.barge_ins += 1,
-            Fact::SoundSecond(second) => seen.line.note(second),
+            Fact::SoundSecond(second) => {
+                seen.line.note(second);
+                seen.seconds += 1;
+            }
             _ => {}
         }
     }
@@ -67,6 +82,25 @@ impl Known {
     pub fn speaks_through(&self, out: &AudioOut) {
         // A room is joined once.
         let _ = self.out.set(out.clone());
+    }
+
+    /// What the call has cost by `now`, every minute after a fact that may have brought that about.
+    pub fn cost_due(
+        &self,
+        fact: &Fact,
+        profile: &CountryProfile,
+        has_task: bool,
+        now: Timestamp,
+    ) -> Option<Cost> {
+        let seen = self.lock();
+        let due = matches!(fact, Fact::SoundSecond(_)) && seen.seconds.is_multiple_of(COST_EVERY);
+        let prices = profile.prices.as_ref().filter(|_| due)?;
+        Some(seen.meter.cost(prices, has_task, now))
+    }
+
+    /// What the call has cost by `now`, if anything has a price.
+    pub fn cost(&self, profile: &CountryProfile, has_task: bool, now: Timestamp) -> Option<Cost> {
+        Some(self.lock().meter.cost(profile.prices.as_ref()?, has_task, now))
     }
 
     /// Completes the ending of an answered call that ends now.
@@ -97,6 +131,19 @@ impl Known {
         }
     }
 
+    /// What flowed in this call.
+    pub fn sound_totals(&self) -> Fact {
+        let (callee_audio_seconds, agent_audio_seconds) =
+            (self.callee_audio_seconds(), self.agent_audio_seconds());
+        let seen = self.lock();
+        Fact::SoundTotals {
+            callee_audio_seconds,
+            agent_audio_seconds,
+            callee_concealed_seconds: in_seconds(seen.line.concealed),
+            agent_concealed_seconds: in_seconds(seen.line.agent_concealed),
+        }
+    }
+
     /// Sound received from the callee that was not silence.
     pub fn callee_audio_seconds(&self) -> f64 {
         seconds(self.to_agent.heard_ms())
@@ -118,6 +165,8 @@ impl Line {
         self.packets += u64::from(second.packets);
         self.lost += u64::from(hop.lost);
         self.recovered += u64::from(hop.recovered);
+        self.concealed += u64::from(hop.concealed);
+        self.agent_concealed += u64::from(second.queue_to_room.concealed);
         if let Some(jitter_ms) = second.jitter_ms {
             self.jitter_ms += jitter_ms;
             self.seconds += 1;
@@ -149,6 +198,11 @@ fn rounded(value: f64, parts: f64) -> f64 {
     (value * parts).round() / parts
 }
 
+/// Frames of 20 ms.
+fn in_seconds(frames: u64) -> f64 {
+    frames as f64 / 50.0
+}
+
 fn seconds(ms: u64) -> f64 {
     ms as f64 / 1000.0
 }
@@ -165,7 +219,7 @@ mod tests {
     fn ends(seconds: &[SoundSecond]) -> Outcome {
         let known = Known::default();
         for second in seconds {
-            known.note(&Fact::SoundSecond(*second), clock::now());
+            known.note(&Fact::SoundSecond(*second), clock::now(), clock::wall());
         }
         let at = clock::wall();
         known.complete(Outcome::new(Ending::of(OutcomeKind::Answered), 1, at, at, "0.1.0"))

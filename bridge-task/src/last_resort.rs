@@ -338,9 +338,9 @@ mod tests {
         resort.follow(&Input::Leg(LegEvent::Active));
         let known = resort.known.clone();
         known.agent_created("agent-7");
-        known.note(&Fact::Answered { after_ms: 2500 }, clock::now() - Duration::from_secs(30));
-        known.note(&Fact::FirstAgentAudio { after_answer_ms: 800 }, clock::now());
-        known.note(&Fact::BargeIn { dropped_ms: 100 }, clock::now());
+        known.note(&Fact::Answered { after_ms: 2500 }, clock::now() - Duration::from_secs(30), clock::wall());
+        known.note(&Fact::FirstAgentAudio { after_answer_ms: 800 }, clock::now(), clock::wall());
+        known.note(&Fact::BargeIn { dropped_ms: 100, tail_ms: None }, clock::now(), clock::wall());
         (0..75).for_each(|_| known.to_agent.count(&[1000; 320], 0));
         resort.tell_that_it_broke().await;
         let outcome = resort.attempt.folders.outcome(&resort.attempt.id).await.unwrap().unwrap();

@@ -175,7 +175,7 @@ mod tests {
         let id = AttemptId::new(CallKey::from_sqs_message("m"), 1);
         let known = Known::default();
         known.agent_created("agent-7");
-        known.note(&Fact::Answered { after_ms: 2500 }, clock::now() - Duration::from_secs(90));
+        known.note(&Fact::Answered { after_ms: 2500 }, clock::now() - Duration::from_secs(90), clock::wall());
         let secret = || Secret::new("hush");
         Overdue {
             was_answered: true,

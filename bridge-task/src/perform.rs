@@ -74,6 +74,8 @@ pub struct Hands {
     known: Known,
     /// The outcome to be written is no system error.
     ends_as_business: bool,
+    /// What it has cost in the end is told.
+    cost_told: bool,
     /// As far as this process is concerned: what its exit code says.
     carried_through: bool,
 }
@@ -133,6 +135,7 @@ impl Hands {
             outcome_owner: draw_nonce(),
             known: Known::default(),
             ends_as_business: false,
+            cost_told: false,
             carried_through: false,
         })
     }
@@ -220,10 +223,14 @@ impl Hands {
             // Who waited may have gone.
             let _ = answered.send(());
         }
-        self.known.note(&fact, clock::now());
         let at = clock::wall();
+        self.known.note(&fact, clock::now(), at);
+        let cost = self.known.cost_due(&fact, &self.job.plan.profile, self.job.alone, at);
         self.job.reports.fact(at, &fact);
         self.facts.note(at, fact);
+        if let Some(cost) = cost {
+            self.record(Fact::Cost(cost));
+        }
         if moment {
             self.facts.flush();
         }

@@ -101,8 +101,8 @@ impl Function {
                 return true;
             }
         };
-        let StoppedTask { attempt, task, detail } = task;
-        let settling = self.settler.settle(&attempt, Cause::Stopped { task, detail });
+        let StoppedTask { attempt, task, detail, phases } = task;
+        let settling = self.settler.settle_task(&attempt, Cause::Stopped { task, detail }, phases);
         match timeout(SETTLED_WITHIN, settling).await {
             Ok(Settled::Done(_) | Settled::NotYet | Settled::Stuck(_)) => true,
             Ok(Settled::Again(wait)) => {

@@ -12,11 +12,12 @@ use futures_util::stream::SplitStream;
 use room_client::AudioOut;
 use serde_json::Value;
 use tokio::sync::mpsc;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{MissedTickBehavior, timeout};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::WebSocket;
 use super::writer::PING_EVERY;
+use crate::clock;
 use crate::last_word::LastWord;
 use crate::perform::News;
 
@@ -25,6 +26,8 @@ const BEAT: Duration = Duration::from_secs(1);
 /// Nothing came for so many whole beats, not even the answers to two pings: nobody is there any more. What came last
 /// came a part of a beat before them.
 const SILENT_BEATS: u64 = 2 * PING_EVERY.as_secs() - 1;
+/// How long the end of what was cut is waited for; where packets leave, the next one has it.
+const LONGEST_TAIL: Duration = Duration::from_millis(500);
 /// Kinds of messages that are not understood are noted once each, and not more kinds than this.
 const MOST_KINDS: usize = 32;
 
@@ -139,9 +142,15 @@ impl Reader {
             Event::ClearPlayout => {
                 // Here and not by way of the call: what comes behind this message must stay behind it.
                 let dropped_ms = self.out.clear();
+                let told = clock::now();
                 // The first half of a sample that was cut is not the beginning of the next utterance.
                 self.half = None;
-                let _ = self.news.send(News::Of(Input::Sound(SoundEvent::Flushed { dropped_ms })));
+                let (out, news) = (self.out.clone(), self.news.clone());
+                tokio::spawn(async move {
+                    let is_silent = timeout(LONGEST_TAIL, out.silenced()).await.is_ok();
+                    let tail_ms = is_silent.then(|| clock::ms_since(told));
+                    let _ = news.send(News::Of(Input::Sound(SoundEvent::Flushed { dropped_ms, tail_ms })));
+                });
             }
             Event::HangUp { detail } => self.tell(AgentEvent::HangUp { detail: detail.unwrap_or_default() }),
             Event::ToolCall { tool, invocation_id: id, parameters } => self.asks(tool, id, &parameters),

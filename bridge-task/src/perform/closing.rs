@@ -61,7 +61,12 @@ impl Hands {
         self.ends_as_business = as_it_should.contains(&ending.outcome);
         let number = self.job.attempt.number;
         let outcome = Outcome::new(ending, number, self.started_at, clock::wall(), env!("CARGO_PKG_VERSION"));
-        let outcome = self.known.complete(outcome);
+        let mut outcome = self.known.complete(outcome);
+        outcome.cost = self.known.cost(&self.job.plan.profile, self.job.alone, outcome.ended_at);
+        if let Some(cost) = outcome.cost.clone().filter(|_| !self.cost_told) {
+            self.cost_told = true;
+            self.record(Fact::Cost(cost));
+        }
         let reports = self.job.reports.clone();
         let (folders, attempt) = (self.job.folders.clone(), self.job.attempt.clone());
         let owner = self.outcome_owner.clone();
@@ -103,9 +108,7 @@ impl Hands {
         if let Err(detail) = stored {
             self.record(Fact::RecordingNotStored { detail });
         }
-        let (callee_audio_seconds, agent_audio_seconds) =
-            (self.known.callee_audio_seconds(), self.known.agent_audio_seconds());
-        self.record(Fact::SoundTotals { callee_audio_seconds, agent_audio_seconds });
+        self.record(self.known.sound_totals());
         let left_out = self.facts.left_out();
         if left_out > 0 {
             tracing::error!(detail = format!("{left_out} came too fast to be kept"), "facts left out");

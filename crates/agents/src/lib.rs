@@ -97,6 +97,13 @@ impl Agent {
         }
     }
 
+    /// How many seconds of its call the vendor says are paid for. Asked once; `None`: it does not say, or not yet.
+    pub async fn billed_seconds(&self, agent_call_id: &str, api_key: &Secret) -> Option<f64> {
+        match self {
+            Self::Ultravox(client) => client.billed_seconds(agent_call_id, api_key).await,
+        }
+    }
+
     /// The text message that asks the agent to end its call, at once and without a farewell.
     pub fn end_call(&self) -> String {
         match self {

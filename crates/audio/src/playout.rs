@@ -146,6 +146,11 @@ impl Playout {
         }
     }
 
+    /// Whether the next frame ends what was cut.
+    pub fn is_cut(&self) -> bool {
+        self.cut
+    }
+
     /// Fills `out`, one frame long, with what comes next; silence where there is nothing.
     pub fn next_frame(&mut self, out: &mut [i16]) -> FrameKind {
         debug_assert_eq!(out.len(), self.frame, "playout goes frame by frame");

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::cost::Cost;
 use crate::outcome::{EndReason, OutcomeKind};
 use crate::phone::{MaskedNumber, MaskedText};
 use crate::sound::SoundSecond;
@@ -24,7 +25,12 @@ pub enum Fact {
     /// A message that was put back, or sent back, goes on with this attempt.
     Continued { attempt: u32 },
     /// Identity and attempt are ours in the call folder.
-    AttemptClaimed { attempt: u32 },
+    AttemptClaimed {
+        attempt: u32,
+        /// Since its message was sent, the delays of what was put back included.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        waited_ms: Option<u64>,
+    },
     /// A task was asked for and accepted.
     TaskLaunched { task: String },
     /// The profiles could not be read again: those that were read before are used.
@@ -35,6 +41,8 @@ pub enum Fact {
     Deferred { why: NotNow, delay_seconds: u64 },
 
     // ── settling
+    /// How long the steps of starting the attempt's task took, as ECS tells once it has stopped.
+    TaskPhases(TaskPhases),
     /// ECS says that the attempt's task has stopped.
     TaskStopped { task: String, detail: String },
     /// Nothing of the attempt is left over; this followed.
@@ -93,8 +101,13 @@ pub enum Fact {
     AgentState { state: String },
     /// Somebody said something, as the vendor's own recogniser heard it.
     Said { by: Speaker, text: String },
-    /// The callee interrupted the agent: so much queued speech was thrown away.
-    BargeIn { dropped_ms: u64 },
+    /// The callee interrupted the agent: so much queued speech was thrown away, and the last of what had been said
+    /// left us so long after the agent's vendor told us.
+    BargeIn {
+        dropped_ms: u64,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tail_ms: Option<u64>,
+    },
     /// What passed each hop in about a second.
     SoundSecond(SoundSecond),
     /// So long after the answer no packet of the callee's voice has come.
@@ -155,6 +168,10 @@ pub enum Fact {
     RoomDeleted { took_ms: u64 },
     /// Our room could not be deleted.
     RoomDeleteFailed { detail: String },
+    /// What the call has cost up to now, by the profile's prices: every minute while they talk, and when it is over.
+    Cost(Cost),
+    /// The agent's vendor says how much of its call is paid for.
+    AgentBilled { seconds: f64 },
     /// `outcome.json` is written.
     OutcomeWritten,
     /// `outcome.json` could not be written, or somebody else wrote it first.
@@ -165,11 +182,33 @@ pub enum Fact {
         callee_audio_seconds: f64,
         /// Agent speech played.
         agent_audio_seconds: f64,
+        /// Of the callee's sound: made up for what did not come.
+        #[serde(default)]
+        callee_concealed_seconds: f64,
+        /// Of the agent's: holes in its speech that were slid over.
+        #[serde(default)]
+        agent_concealed_seconds: f64,
     },
     /// A recording could not be put into the call folder, or not all of it.
     RecordingNotStored { detail: String },
     /// News that came after the end, or that this state cannot use.
     Ignored { detail: String },
+}
+
+/// ECS's own times of a task's start (Amazon ECS API, `Task`). A step that it did not come to, or did not tell of, is
+/// absent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct TaskPhases {
+    /// From `createdAt` to `pullStartedAt`: a place and a network interface were found.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub provisioning_ms: Option<u64>,
+    /// From `pullStartedAt` to `pullStoppedAt`: the image came.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pull_ms: Option<u64>,
+    /// From `pullStoppedAt` to `startedAt`: the container was started.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub process_ms: Option<u64>,
 }
 
 /// Why a call may not begin yet.

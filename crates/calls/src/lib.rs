@@ -16,6 +16,7 @@
 //! are arguments, wishes are return values.
 
 pub mod call;
+pub mod cost;
 pub mod fact;
 pub mod hours;
 pub mod ids;

@@ -3,6 +3,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::cost::Cost;
+
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $word:literal,)* }) => {
         $(#[$doc])*
@@ -173,6 +175,9 @@ pub struct Outcome {
     /// How much of it was lost on the way, in percent, before anything was rebuilt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub loss_percent: Option<f64>,
+    /// What it has cost, by the profile's prices.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Cost>,
     /// The agent vendor's id of its call.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agent_call_id: Option<String>,
@@ -216,6 +221,7 @@ impl Outcome {
             mos: None,
             jitter_ms: None,
             loss_percent: None,
+            cost: None,
             agent_call_id: None,
             attempt,
             started_at,

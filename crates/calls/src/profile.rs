@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
+use crate::cost::Prices;
 use crate::hours::CallHours;
 use crate::transfer::TransferTarget;
 pub use read::ProfileError;
@@ -56,6 +57,9 @@ pub struct CountryProfile {
     /// Whom the agent may pass the callee on to.
     #[serde(default, skip_serializing_if = "TransferProfile::is_nobody")]
     pub transfer: TransferProfile,
+    /// What is paid for its calls; without it, what one costs is not told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prices: Option<Prices>,
     /// Keep both directions of the sound in the call folder.
     #[serde(default)]
     pub record: bool,

@@ -38,6 +38,8 @@ struct Shared {
     queue: Mutex<Queue>,
     rate: SampleRate,
     drained: Notify,
+    /// The end of what was cut has been sent.
+    silenced: Notify,
     /// Has speech been sent, and who waits for that.
     spoken: AtomicBool,
     first_speech: Notify,
@@ -67,6 +69,7 @@ impl AudioOut {
                 }),
                 rate,
                 drained: Notify::new(),
+                silenced: Notify::new(),
                 spoken: AtomicBool::new(false),
                 first_speech: Notify::new(),
                 ready: Notify::new(),
@@ -138,6 +141,20 @@ impl AudioOut {
         }
     }
 
+    /// Waits until the end of what was cut by [`clear`](Self::clear) has been sent: from then on nothing stale leaves
+    /// us. Also returns once the room has ended.
+    pub async fn silenced(&self) {
+        loop {
+            let notified = self.shared.silenced.notified();
+            tokio::pin!(notified);
+            notified.as_mut().enable();
+            if self.is_closed() || !self.queue().playout.is_cut() {
+                return;
+            }
+            notified.await;
+        }
+    }
+
     /// Waits until the first speech is on its way to the room; for good, if there never is any.
     pub async fn first_speech(&self) {
         loop {
@@ -176,12 +193,16 @@ impl AudioOut {
     pub(crate) fn next_frame(&self, frame: &mut [i16], missed: u64) -> Taken {
         let mut queue = self.queue();
         queue.playout.missed(missed);
+        let ends_cut = queue.playout.is_cut();
         let kind = queue.playout.next_frame(frame);
         let empty = queue.playout.is_empty();
         let level_dbfs = queue.passed.went(frame, missed);
         drop(queue);
         if empty {
             self.shared.drained.notify_waiters();
+        }
+        if ends_cut {
+            self.shared.silenced.notify_waiters();
         }
         if kind == FrameKind::Speech && !self.shared.spoken.swap(true, Ordering::AcqRel) {
             self.shared.first_speech.notify_waiters();
@@ -193,6 +214,7 @@ impl AudioOut {
     pub(crate) fn close(&self) {
         self.shared.closed.store(true, Ordering::Release);
         self.shared.drained.notify_waiters();
+        self.shared.silenced.notify_waiters();
     }
 
     fn wake(&self, queue: &mut Queue) {

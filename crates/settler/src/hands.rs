@@ -1,7 +1,7 @@
 //! One attempt being settled: the effects, performed.
 
 use agents::Agent;
-use calls::fact::Fact;
+use calls::fact::{Fact, TaskPhases};
 use calls::ids::AttemptId;
 use calls::outcome::{Outcome, Reason};
 use calls::plan::CallPlan;
@@ -23,13 +23,15 @@ use crate::{ASIDE_WITHIN, ROOM_WITHIN, Settler};
 
 /// One attempt being settled.
 pub(crate) struct Hands<'a> {
-    settler: &'a Settler,
+    pub(crate) settler: &'a Settler,
     settling: Settling,
     /// What the first look at the folder gave, if somebody has had it already.
     seen: Option<Standing>,
     /// The folder as it was loaded.
     standing: Standing,
     facts: Vec<(Timestamp, Fact)>,
+    /// How its task's start went, if that is known.
+    pub(crate) phases: Option<TaskPhases>,
 }
 
 impl<'a> Hands<'a> {
@@ -40,7 +42,7 @@ impl<'a> Hands<'a> {
         seen: Option<Standing>,
     ) -> Self {
         let settling = Settling::new(attempt.clone(), cause, settler.policy, Timestamp::now());
-        Self { settler, settling, seen, standing: Standing::default(), facts: Vec::new() }
+        Self { settler, settling, seen, standing: Standing::default(), facts: Vec::new(), phases: None }
     }
 
     /// To the end.
@@ -57,6 +59,9 @@ impl<'a> Hands<'a> {
                 None => break Settled::Retry("settling ended without a word".to_owned()),
             }
         };
+        if matches!(settled, Settled::Done(Some(_))) {
+            self.tell_afterwards().await;
+        }
         self.write_facts().await;
         settled
     }
@@ -213,12 +218,12 @@ impl<'a> Hands<'a> {
         (call_id.or(upstreams).filter(|id| !id.is_empty()), tracking)
     }
 
-    fn seen_of(&self) -> Option<&AttemptStanding> {
+    pub(crate) fn seen_of(&self) -> Option<&AttemptStanding> {
         self.standing.attempt(self.settling.attempt().number)
     }
 
     /// What was dialed, or would have been.
-    fn plan(&self) -> Result<&CallPlan, String> {
+    pub(crate) fn plan(&self) -> Result<&CallPlan, String> {
         let job = self.seen_of().and_then(|seen| seen.job.as_ref());
         job.map(|job| &job.plan).ok_or_else(|| "the attempt has no job.json".to_owned())
     }
@@ -232,7 +237,7 @@ impl<'a> Hands<'a> {
     }
 
     /// Logs a fact, and keeps it for the folder.
-    fn record(&mut self, fact: Fact) {
+    pub(crate) fn record(&mut self, fact: Fact) {
         let attempt = self.settling.attempt();
         let plan = self.plan().ok();
         let context = CallContext {

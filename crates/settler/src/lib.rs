@@ -1,12 +1,14 @@
 //! The hands of `calls::settle`: what is left of an attempt whose task is gone is settled, once. The watcher function
 //! and the worker are the same settler; they differ in how they hear of an attempt.
 
+mod afterwards;
 mod hands;
 mod sweep;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use calls::fact::TaskPhases;
 use calls::ids::AttemptId;
 use calls::settle::{Cause, Policy, Settled};
 use cloud::call_folder::{CallFolders, Standing};
@@ -54,6 +56,13 @@ impl Settler {
     /// Settles one attempt, as far as this cause allows. Any step may have been done before, and may be done again.
     pub async fn settle(&self, attempt: &AttemptId, cause: Cause) -> Settled {
         Hands::of(self, attempt, cause, None).settle().await
+    }
+
+    /// The same for who knows how the task's start went.
+    pub async fn settle_task(&self, attempt: &AttemptId, cause: Cause, phases: TaskPhases) -> Settled {
+        let mut hands = Hands::of(self, attempt, cause, None);
+        hands.phases = Some(phases);
+        hands.settle().await
     }
 
     /// The same for who has just looked into the call's folder.

@@ -2,7 +2,7 @@
 
 mod sound;
 
-use calls::fact::{Fact, NotNow, Speaker};
+use calls::fact::{Fact, NotNow, Speaker, TaskPhases};
 use tracing::Level;
 
 /// A fact as a line.
@@ -34,7 +34,10 @@ pub fn line(fact: &Fact, words: bool) -> Line {
             (Level::INFO, "duplicate delivery", "goes on where its folder stands".into())
         }
         Fact::Continued { attempt } => (Level::INFO, "continued", format!("with attempt {attempt}")),
-        Fact::AttemptClaimed { attempt } => (Level::INFO, "attempt claimed", format!("number {attempt}")),
+        Fact::AttemptClaimed { attempt, waited_ms } => {
+            let waited = waited_ms.map(|ms| format!(", {:.1} s after its message", ms_to_s(ms)));
+            (Level::INFO, "attempt claimed", format!("number {attempt}{}", waited.unwrap_or_default()))
+        }
         Fact::TaskLaunched { task } => (Level::INFO, "task launched", task.clone()),
         Fact::ProfilesStale { age_seconds, detail } => (
             Level::WARN,
@@ -50,6 +53,7 @@ pub fn line(fact: &Fact, words: bool) -> Line {
             };
             (Level::INFO, "deferred", format!("{why}; comes again in {delay_seconds} s"))
         }
+        Fact::TaskPhases(phases) => (Level::INFO, "task start", started(phases)),
         Fact::TaskStopped { task, detail } => (Level::WARN, "task stopped", format!("{task}: {detail}")),
         Fact::Settled { next } => (Level::INFO, "settled", format!("followed by: {next}")),
         Fact::Stuck { detail } => (Level::ERROR, "stuck", detail.clone()),
@@ -97,8 +101,9 @@ pub fn line(fact: &Fact, words: bool) -> Line {
             };
             (Level::INFO, title, spoken(text, words))
         }
-        Fact::BargeIn { dropped_ms } => {
-            (Level::INFO, "barge-in", format!("{dropped_ms} ms of queued speech thrown away"))
+        Fact::BargeIn { dropped_ms, tail_ms } => {
+            let tail = tail_ms.map(|ms| format!(", silent after {ms} ms")).unwrap_or_default();
+            (Level::INFO, "barge-in", format!("{dropped_ms} ms of queued speech thrown away{tail}"))
         }
         Fact::SoundSecond(second) => (Level::DEBUG, "sound, a second", sound::second(second)),
         Fact::NoPackets { after_answer_ms } => (
@@ -175,12 +180,19 @@ pub fn line(fact: &Fact, words: bool) -> Line {
             (Level::INFO, "room deleted", format!("in {took_ms} ms; nothing is left of it"))
         }
         Fact::RoomDeleteFailed { detail } => (Level::ERROR, "room not deleted", detail.clone()),
+        Fact::Cost(cost) => (Level::INFO, "cost", cost.to_string()),
+        Fact::AgentBilled { seconds } => (Level::INFO, "agent billed", format!("{seconds} s")),
         Fact::OutcomeWritten => (Level::INFO, "outcome written", String::new()),
         Fact::OutcomeNotWritten { detail } => (Level::ERROR, "outcome not written", detail.clone()),
-        Fact::SoundTotals { callee_audio_seconds, agent_audio_seconds } => (
+        Fact::SoundTotals {
+            callee_audio_seconds: callee,
+            agent_audio_seconds: agent,
+            callee_concealed_seconds: made_up,
+            agent_concealed_seconds: holes,
+        } => (
             Level::INFO,
             "sound",
-            format!("callee {callee_audio_seconds:.1} s, agent {agent_audio_seconds:.1} s"),
+            format!("callee {callee:.1} s, made up {made_up:.1} s; agent {agent:.1} s, holes {holes:.1} s"),
         ),
         Fact::RecordingNotStored { detail } => (Level::ERROR, "recording not stored", detail.clone()),
         Fact::Ignored { detail } => (Level::DEBUG, "ignored", detail.clone()),
@@ -195,6 +207,13 @@ fn spoken(text: &str, words: bool) -> String {
         _ if words => text.to_owned(),
         count => format!("{count} characters"),
     }
+}
+
+fn started(phases: &TaskPhases) -> String {
+    let steps =
+        [("provisioning", phases.provisioning_ms), ("pull", phases.pull_ms), ("process", phases.process_ms)];
+    let steps = steps.into_iter().filter_map(|(name, ms)| Some(format!("{name} {:.1} s", ms_to_s(ms?))));
+    steps.collect::<Vec<_>>().join(", ")
 }
 
 fn ms_to_s(ms: u64) -> f64 {

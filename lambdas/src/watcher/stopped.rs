@@ -1,8 +1,10 @@
 //! "ECS Task State Change", as EventBridge puts it on the queue.
 //! Source: Amazon ECS developer guide, "Amazon ECS task state change events".
 
+use calls::fact::TaskPhases;
 use calls::ids::AttemptId;
 use cloud::tasks::{Container, why_stopped};
+use jiff::Timestamp;
 use serde::Deserialize;
 
 /// A task of an attempt that has stopped.
@@ -14,6 +16,8 @@ pub(super) struct StoppedTask {
     pub(super) task: String,
     /// Why it stopped, one line.
     pub(super) detail: String,
+    /// How its start went.
+    pub(super) phases: TaskPhases,
 }
 
 #[derive(Deserialize)]
@@ -34,6 +38,14 @@ struct Detail {
     stop_code: Option<String>,
     #[serde(default)]
     stopped_reason: Option<String>,
+    #[serde(default)]
+    created_at: Option<String>,
+    #[serde(default)]
+    pull_started_at: Option<String>,
+    #[serde(default)]
+    pull_stopped_at: Option<String>,
+    #[serde(default)]
+    started_at: Option<String>,
     #[serde(default)]
     containers: Vec<StoppedContainer>,
 }
@@ -60,6 +72,7 @@ impl StoppedTask {
             return Err(format!("an event of another kind: {}", event.kind));
         }
         let detail = event.detail;
+        let phases = detail.phases();
         if detail.last_status != "STOPPED" {
             return Err(format!("{} is {}", detail.task_arn, detail.last_status));
         }
@@ -73,7 +86,21 @@ impl StoppedTask {
             reason: container.reason.as_deref(),
         });
         let why = why_stopped(detail.stop_code.as_deref(), detail.stopped_reason.as_deref(), containers);
-        Ok(Self { attempt, task: detail.task_arn, detail: why })
+        Ok(Self { attempt, task: detail.task_arn, detail: why, phases })
+    }
+}
+
+impl Detail {
+    fn phases(&self) -> TaskPhases {
+        let between = |from: &Option<String>, until: &Option<String>| {
+            let at = |text: &Option<String>| text.as_ref()?.parse::<Timestamp>().ok();
+            u64::try_from(at(until)?.duration_since(at(from)?).as_millis()).ok()
+        };
+        TaskPhases {
+            provisioning_ms: between(&self.created_at, &self.pull_started_at),
+            pull_ms: between(&self.pull_started_at, &self.pull_stopped_at),
+            process_ms: between(&self.pull_stopped_at, &self.started_at),
+        }
     }
 }
 
@@ -108,6 +135,7 @@ mod tests {
         let why =
             "TaskFailedToStart: CannotPullContainerError: pull image manifest has been retried 1 time(s)";
         assert_eq!(read.detail, why);
+        assert_eq!(read.phases, TaskPhases::default());
         let mut killed = event();
         killed["detail"]["stopCode"] = json!("EssentialContainerExited");
         killed["detail"]["stoppedReason"] = json!("Essential container in task exited");
@@ -117,6 +145,25 @@ mod tests {
             read.detail,
             "EssentialContainerExited: Essential container in task exited (bridge: exit code 137)"
         );
+    }
+
+    #[test]
+    fn how_a_start_went_is_what_its_times_say() {
+        let mut event = event();
+        for (name, at) in [
+            ("createdAt", "2026-07-21T11:58:00.000Z"),
+            ("pullStartedAt", "2026-07-21T11:58:09.500Z"),
+            ("pullStoppedAt", "2026-07-21T11:58:12.250Z"),
+        ] {
+            event["detail"][name] = json!(at);
+        }
+        let phases = |event: &Value| StoppedTask::read(&event.to_string()).unwrap().phases;
+        let pulled = TaskPhases { provisioning_ms: Some(9500), pull_ms: Some(2750), process_ms: None };
+        assert_eq!(phases(&event), pulled);
+        event["detail"]["startedAt"] = json!("2026-07-21T11:58:12.750Z");
+        assert_eq!(phases(&event), TaskPhases { process_ms: Some(500), ..pulled });
+        event["detail"]["startedAt"] = json!("soon");
+        assert_eq!(phases(&event), pulled);
     }
 
     #[test]

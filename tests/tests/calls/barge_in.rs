@@ -56,11 +56,15 @@ fn nothing_stale_is_heard(ahead_ms: u32, cut_ms: std::ops::Range<u64>) {
         ended.is_answered(EndReason::CalleeHangup)?;
 
         let cut = ended.kept.facts.iter().find_map(|recorded| match recorded.fact {
-            Fact::BargeIn { dropped_ms } => Some((recorded.at.as_millisecond(), dropped_ms)),
+            Fact::BargeIn { dropped_ms, tail_ms } => {
+                Some((recorded.at.as_millisecond(), dropped_ms, tail_ms))
+            }
             _ => None,
         });
-        let (cut_at_ms, dropped_ms) = cut.context("nothing was cut")?;
+        let (cut_at_ms, dropped_ms, own_tail_ms) = cut.context("nothing was cut")?;
         ensure!(cut_ms.contains(&dropped_ms), "{dropped_ms} ms were cut");
+        let own_tail_ms = own_tail_ms.context("its tail is not told")?;
+        ensure!(own_tail_ms < 100, "the last stale packet left us {own_tail_ms} ms after the clear");
         let heard_until_ms = ended.leg()?.heard_last_voice_at_ms.context("nothing was heard")?;
         // Our own tail is 20 ms; the SIP node plays up to 100 ms behind, and the line's clock is 20 ms.
         let tail_ms = heard_until_ms - cut_at_ms;

@@ -178,11 +178,9 @@ impl Client {
 
     /// The vendor's `endReason` of a call, asked for until there is one.
     pub(crate) async fn why_ended(&self, agent_call_id: &str, api_key: &Secret) -> Option<String> {
-        let mut url = self.calls_url.clone();
-        url.path_segments_mut().ok()?.pop_if_empty().push(agent_call_id);
         let asked = async {
             loop {
-                if let Some(why) = self.end_reason(&url, api_key).await {
+                if let Some(why) = self.end_reason(agent_call_id, api_key).await {
                     return why;
                 }
                 tokio::time::sleep(ASK_AGAIN_AFTER).await;
@@ -219,12 +217,34 @@ impl Client {
         }
     }
 
-    async fn end_reason(&self, call: &Url, api_key: &Secret) -> Option<String> {
-        let request = self.http.get(call.clone()).header("X-API-Key", api_key.expose());
-        let response = request.send().await.ok()?.error_for_status().ok()?;
-        let reply: Value = serde_json::from_slice(&read_bounded(response).await?).ok()?;
+    /// The vendor's `billedDuration`, once its `billingStatus` is final (Ultravox REST API, "Call").
+    pub(crate) async fn billed_seconds(&self, agent_call_id: &str, api_key: &Secret) -> Option<f64> {
+        billed_seconds(&self.call(agent_call_id, api_key).await?)
+    }
+
+    async fn end_reason(&self, agent_call_id: &str, api_key: &Secret) -> Option<String> {
+        let reply = self.call(agent_call_id, api_key).await?;
         Some(reply.get("endReason")?.as_str()?.chars().take(LONGEST_DETAIL).collect())
     }
+
+    /// The vendor's own object of a call.
+    async fn call(&self, agent_call_id: &str, api_key: &Secret) -> Option<Value> {
+        let mut url = self.calls_url.clone();
+        url.path_segments_mut().ok()?.pop_if_empty().push(agent_call_id);
+        let request = self.http.get(url).header("X-API-Key", api_key.expose());
+        let response = request.send().await.ok()?.error_for_status().ok()?;
+        serde_json::from_slice(&read_bounded(response).await?).ok()
+    }
+}
+
+fn billed_seconds(call: &Value) -> Option<f64> {
+    let status = call.get("billingStatus")?.as_str()?;
+    if matches!(status, "BILLING_STATUS_PENDING" | "BILLING_STATUS_UNSPECIFIED") {
+        return None;
+    }
+    // Protocol buffers' Duration in JSON: `"37s"`.
+    let seconds: f64 = call.get("billedDuration")?.as_str()?.strip_suffix('s')?.parse().ok()?;
+    (seconds.is_finite() && seconds >= 0.0).then_some(seconds)
 }
 
 fn created(status: StatusCode, reply: &[u8]) -> Result<Created, AgentFailure> {
@@ -297,4 +317,27 @@ pub(super) fn in_one_line(error: &dyn Error) -> String {
         cause = inner.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_bill_counts_only_when_it_is_final() {
+        let call = |status: &str, duration| json!({ "billingStatus": status, "billedDuration": duration });
+        assert_eq!(billed_seconds(&call("BILLING_STATUS_BILLED", Some("66s"))), Some(66.0));
+        assert_eq!(billed_seconds(&call("BILLING_STATUS_FREE_MINUTES", Some("0s"))), Some(0.0));
+        for (status, duration) in [
+            ("BILLING_STATUS_PENDING", Some("66s")),
+            ("BILLING_STATUS_BILLED", None),
+            ("BILLING_STATUS_BILLED", Some("a while")),
+            ("BILLING_STATUS_BILLED", Some("-6s")),
+        ] {
+            assert_eq!(billed_seconds(&call(status, duration)), None, "{status} {duration:?}");
+        }
+        assert_eq!(billed_seconds(&json!([])), None);
+    }
 }

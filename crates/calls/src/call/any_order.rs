@@ -79,7 +79,7 @@ fn any_input() -> impl Strategy<Value = Input> {
         Just(Input::Leg(LegEvent::Left { why: LegEnd::HungUp, detail: text() })),
         Just(Input::Sound(SoundEvent::CalleeHeard)),
         Just(Input::Sound(SoundEvent::FirstAgentAudio)),
-        Just(Input::Sound(SoundEvent::Flushed { dropped_ms: 7 })),
+        Just(Input::Sound(SoundEvent::Flushed { dropped_ms: 7, tail_ms: None })),
         Just(Input::Sound(SoundEvent::PlayedOut)),
         any_second().prop_map(|second| Input::Sound(SoundEvent::Second(second))),
         prop::sample::select(vec![Speaker::Callee, Speaker::Agent])

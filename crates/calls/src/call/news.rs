@@ -299,6 +299,8 @@ pub enum SoundEvent {
     Flushed {
         /// How much was thrown away.
         dropped_ms: u64,
+        /// How long after the agent's word the end of it had left us; `None`: nothing leaves at the moment.
+        tail_ms: Option<u64>,
     },
     /// Everything queued was played.
     PlayedOut,

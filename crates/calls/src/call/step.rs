@@ -224,9 +224,9 @@ impl Call {
                 talk.first_agent_audio = Some(now.saturating_duration_since(talk.answered));
                 self.record(Fact::FirstAgentAudio { after_answer_ms: millis(talk.answered, now) });
             }
-            SoundEvent::Flushed { dropped_ms } if dropped_ms > 0 => {
+            SoundEvent::Flushed { dropped_ms, tail_ms } if dropped_ms > 0 => {
                 talk.barge_ins += 1;
-                self.record(Fact::BargeIn { dropped_ms });
+                self.record(Fact::BargeIn { dropped_ms, tail_ms });
             }
             SoundEvent::FirstAgentAudio
             | SoundEvent::Flushed { .. }

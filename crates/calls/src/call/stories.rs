@@ -304,8 +304,8 @@ fn an_agent_that_dies_leaves_nobody_in_silence() {
 fn barge_in_counts_only_when_something_was_thrown_away() {
     let story = Story::outbound()
         .talking()
-        .sound(SoundEvent::Flushed { dropped_ms: 1200 })
-        .sound(SoundEvent::Flushed { dropped_ms: 0 })
+        .sound(SoundEvent::Flushed { dropped_ms: 1200, tail_ms: Some(12) })
+        .sound(SoundEvent::Flushed { dropped_ms: 0, tail_ms: Some(3) })
         .leg(LegEvent::Left { why: LegEnd::HungUp, detail: String::new() })
         .tidied()
         .over();

@@ -7,6 +7,7 @@ use rlibphonenumber::{PHONE_NUMBER_UTIL, Region};
 use serde_json::{Map, Value};
 
 use super::CountryProfile;
+use crate::cost::{Price, is_currency};
 use crate::hours::CallHours;
 use crate::phone::PhoneNumber;
 use crate::transfer::{TransferTarget, is_name};
@@ -103,6 +104,8 @@ enum Kind {
     Targets,
     Url(&'static [&'static str]),
     CallerId,
+    Currency,
+    Price,
     CallHours,
     TimeZone,
 }
@@ -143,6 +146,11 @@ const FIELDS: &[(&str, Kind, bool)] = &[
     ("transfer.targets", Kind::Targets, false),
     // The vendor's agent waits 40 s for a tool.
     ("transfer.ringSeconds", Kind::Whole(1, 30), false),
+    ("prices.currency", Kind::Currency, false),
+    ("prices.task", Kind::Price, false),
+    ("prices.room", Kind::Price, false),
+    ("prices.trunk", Kind::Price, false),
+    ("prices.agent", Kind::Price, false),
 ];
 
 fn checked(value: &mut Value) -> Result<(), Problem> {
@@ -150,7 +158,7 @@ fn checked(value: &mut Value) -> Result<(), Problem> {
     if *profile.entry("v").or_insert_with(|| 1.into()) != 1 {
         return Err(Problem::new("v", "must be 1"));
     }
-    for section in ["livekit", "dial", "agent", "transfer"] {
+    for section in ["livekit", "dial", "agent", "transfer", "prices"] {
         if profile.get(section).is_some_and(|value| !value.is_object()) {
             return Err(Problem::new(section, "must be an object"));
         }
@@ -164,6 +172,9 @@ fn checked(value: &mut Value) -> Result<(), Problem> {
     }
     if let Some(problem) = field_problems(profile).next() {
         return Err(problem);
+    }
+    if profile.get("prices").is_some_and(|prices| prices.get("currency").is_none()) {
+        return Err(Problem::new("prices.currency", "is missing"));
     }
     if profile.contains_key("callHours") && !profile.contains_key("timeZone") {
         return Err(Problem::new(
@@ -201,7 +212,7 @@ fn field_of<'a>(profile: &'a Map<String, Value>, field: &str) -> Option<&'a Valu
 
 /// Is there such a field in a profile?
 pub(super) fn is_known(field: &str) -> bool {
-    const OTHERS: [&str; 7] = ["v", "country", "prefixes", "livekit", "dial", "agent", "transfer"];
+    const OTHERS: [&str; 8] = ["v", "country", "prefixes", "livekit", "dial", "agent", "transfer", "prices"];
     OTHERS.contains(&field) || FIELDS.iter().any(|(known, ..)| *known == field)
 }
 
@@ -229,6 +240,8 @@ impl Kind {
             Self::Targets => value.as_object().is_some_and(are_targets),
             Self::Url(schemes) => value.as_str().is_some_and(|text| is_url(text, schemes)),
             Self::CallerId => value.as_str().is_some_and(is_caller_id),
+            Self::Currency => value.as_str().is_some_and(is_currency),
+            Self::Price => is_price(value),
             Self::CallHours => {
                 value.as_array().is_some_and(|all| !all.is_empty() && all.iter().all(is_call_hours))
             }
@@ -253,6 +266,13 @@ impl Kind {
                 format!("must be an address that begins with {}://", schemes.join(":// or "))
             }
             Self::CallerId => "must be an E.164 number such as \"+551130000000\"".to_owned(),
+            Self::Currency => "must be three capital letters such as \"USD\"".to_owned(),
+            Self::Price => {
+                "must be an object of perMinute (a number from 0) and, where they differ from 0 and 1, \
+                            minimumSeconds and roundUpToSeconds (from 1), such as {\"perMinute\": 0.05, \
+                            \"roundUpToSeconds\": 6}"
+                    .to_owned()
+            }
             Self::CallHours => "must be a list of texts such as \"mon-fri 08:00-20:00\"".to_owned(),
             Self::TimeZone => "must be an IANA time zone such as \"America/Sao_Paulo\"".to_owned(),
         }
@@ -279,6 +299,12 @@ fn are_targets(targets: &Map<String, Value>) -> bool {
     let is_target =
         |value: &Value| value.as_str().is_some_and(|text| TransferTarget::try_from(text.to_owned()).is_ok());
     targets.len() <= MOST_TARGETS && targets.iter().all(|(name, value)| is_name(name) && is_target(value))
+}
+
+fn is_price(value: &Value) -> bool {
+    serde_json::from_value::<Price>(value.clone()).is_ok_and(|price| {
+        price.per_minute.is_finite() && price.per_minute >= 0.0 && price.round_up_to_seconds > 0
+    })
 }
 
 fn is_call_hours(value: &Value) -> bool {

@@ -95,7 +95,10 @@ impl Routing {
             // The other message is on its way: this one may come again, but not end the call.
             (State::NotingBack, Input::Stored(Err(detail))) => self.retry(detail),
             (State::ClaimingJob, Input::Claimed(Claim::Ours)) => {
-                self.record(Fact::AttemptClaimed { attempt: self.attempt().number });
+                self.record(Fact::AttemptClaimed {
+                    attempt: self.attempt().number,
+                    waited_ms: Some(self.waited_ms()),
+                });
                 self.launch()
             }
             (State::ClaimingMessage { .. } | State::ClaimingJob, Input::Claimed(Claim::Theirs)) => {
@@ -216,6 +219,11 @@ impl Routing {
         }
         self.want(Effect::PutOpen(self.attempt()));
         State::Opening { subject, plan }
+    }
+
+    /// Since the message was sent; 0 where clocks differ.
+    fn waited_ms(&self) -> u64 {
+        u64::try_from(self.now.duration_since(self.delivery.sent_at).as_millis()).unwrap_or(0)
     }
 
     fn too_old(&self) -> Option<Refusal> {

@@ -24,7 +24,7 @@ fn a_message_is_claimed_and_a_task_launched() {
     let told: Vec<&Fact> = world.facts.iter().collect();
     assert!(matches!(
         told[..],
-        [Fact::MessageAccepted { call_id, country, .. }, Fact::AttemptClaimed { attempt: 1 }, Fact::TaskLaunched { .. }]
+        [Fact::MessageAccepted { call_id, country, .. }, Fact::AttemptClaimed { attempt: 1, waited_ms: Some(1000..) }, Fact::TaskLaunched { .. }]
             if call_id == "i-1" && country == "BR"
     ));
 }

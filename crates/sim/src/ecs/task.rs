@@ -185,7 +185,10 @@ impl Task {
             }
         }
         if let Some(at) = self.started_at {
-            task["startedAt"] = seconds(at).into();
+            // There is no image to pull: that took no time.
+            for name in ["pullStartedAt", "pullStoppedAt", "startedAt"] {
+                task[name] = seconds(at).into();
+            }
         }
         if let State::Stopped { at, code, reason, exit } = &self.state {
             task["stoppedAt"] = seconds(*at).into();
@@ -202,7 +205,7 @@ impl Task {
     /// "ECS Task State Change" in EventBridge's envelope, where times are texts.
     fn event(&self, shared: &Shared) -> Value {
         let mut detail = self.described(shared);
-        for name in ["createdAt", "startedAt", "stoppedAt"] {
+        for name in ["createdAt", "pullStartedAt", "pullStoppedAt", "startedAt", "stoppedAt"] {
             let at =
                 detail[name].as_f64().and_then(|at| Timestamp::from_millisecond((at * 1000.0) as i64).ok());
             if let Some(at) = at {

@@ -272,7 +272,7 @@ impl CallRecord {
             "billedDuration": self.billed(),
             "billedSideInputTokens": 0,
             "billedSideOutputTokens": 0,
-            "billingStatus": "BILLING_STATUS_PENDING",
+            "billingStatus": self.billing_status(),
             "firstSpeaker": null,
             "firstSpeakerSettings": {"agent": {}},
             "inactivityMessages": [],
@@ -310,6 +310,13 @@ impl CallRecord {
             }
         }
         object
+    }
+
+    /// Half a second after its end a call is billed.
+    fn billing_status(&self) -> &'static str {
+        let is_billed =
+            self.ended.is_some_and(|ended| Timestamp::now().duration_since(ended).as_millis() >= 500);
+        if is_billed { "BILLING_STATUS_BILLED" } else { "BILLING_STATUS_PENDING" }
     }
 
     /// Time from join to end, rounded up to the vendor's units of 6 s.

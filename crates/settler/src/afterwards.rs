@@ -1,0 +1,40 @@
+//! What can be told of an attempt only when its task is gone: how that was started, and what the agent's vendor bills.
+
+use agents::Agent;
+use calls::cost::Cost;
+use calls::fact::Fact;
+use tokio::time::timeout;
+
+use crate::ASIDE_WITHIN;
+use crate::hands::Hands;
+
+impl Hands<'_> {
+    /// Told once: by who has settled the attempt.
+    pub(crate) async fn tell_afterwards(&mut self) {
+        if self.seen_of().is_none_or(|seen| seen.next.is_some()) {
+            return;
+        }
+        if let Some(phases) = self.phases {
+            self.record(Fact::TaskPhases(phases));
+        }
+        // A vendor that does not say so soon leaves what was reckoned.
+        if let Ok(Some((seconds, cost))) = timeout(ASIDE_WITHIN, self.billed()).await {
+            self.record(Fact::AgentBilled { seconds });
+            self.record(Fact::Cost(cost));
+        }
+    }
+
+    /// What the agent's vendor bills of a call that has a price, and what the call has cost by that.
+    async fn billed(&self) -> Option<(f64, Cost)> {
+        let outcome = self.seen_of()?.outcome.as_ref()?;
+        let (cost, agent_call_id) = (outcome.cost.as_ref()?, outcome.agent_call_id.as_ref()?);
+        let profile = &self.plan().ok()?.profile;
+        let prices = profile.prices.as_ref()?;
+        // Nobody asks for what would change nothing.
+        cost.with_agent_billed(prices, 0.0)?;
+        let keys = self.settler.credentials.of(&profile.country).await.ok()?;
+        let agent = Agent::for_profile(&profile.agent).ok()?;
+        let seconds = agent.billed_seconds(agent_call_id, &keys.agent_api_key).await?;
+        Some((seconds, cost.with_agent_billed(prices, seconds)?))
+    }
+}
