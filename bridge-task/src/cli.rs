@@ -58,6 +58,8 @@ Variables:
       (0 to 86400, default: 120, which is systemd's TimeoutStopSec in docs/operations.md)
   OCG_BUCKET and OCG_STAGE
       a deployment's call folders, parameters and metrics
+  METRICS_ADDRESS
+      where Prometheus finds this worker's metrics, such as 127.0.0.1:9464 (default: nowhere)
   CALL_HISTORY_QUEUE_URL
       a queue that is told each step of a call
 Credentials and Region of AWS are found as every AWS tool finds them.

@@ -122,7 +122,7 @@ impl Sources {
             in_bucket,
             ways: Ways {
                 call_history: url.map(|url| deployment::call_history(&aws, url)),
-                metrics: settings.metrics(),
+                meters: settings.meters.clone(),
             },
             stored: settings.secrets_stage.clone().map(|stage| (stage, aws)),
             task: arn.unwrap_or_else(|| settings.task.clone()),
@@ -161,10 +161,10 @@ impl Sources {
 /// Where reports go where no secrets are asked of AWS: to upstream if its queue is named. AWS is not looked for
 /// otherwise.
 pub async fn ways(settings: &Settings) -> Ways {
-    let metrics = settings.metrics();
-    let Some(url) = &settings.call_history_queue_url else { return Ways { call_history: None, metrics } };
+    let meters = settings.meters.clone();
+    let Some(url) = &settings.call_history_queue_url else { return Ways { call_history: None, meters } };
     let call_history = Some(deployment::call_history(&deployment::aws().await, url));
-    Ways { call_history, metrics }
+    Ways { call_history, meters }
 }
 
 /// A job that lay in a call folder.

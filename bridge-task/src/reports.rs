@@ -14,7 +14,7 @@ use cloud::queue::Queue;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use telemetry::call_history::About;
-use telemetry::metrics::{Country, Metrics, Stage};
+use telemetry::metrics::{Meters, Place};
 
 use history::History;
 #[cfg(test)]
@@ -30,8 +30,8 @@ const NEXT_MOMENT: SignedDuration = SignedDuration::from_millis(1);
 pub struct Ways {
     /// To upstream.
     pub call_history: Option<Queue>,
-    /// To CloudWatch, by way of our own output, as this deployment's.
-    pub metrics: Option<Stage>,
+    /// Where it is measured.
+    pub meters: Meters,
 }
 
 /// The reports of one attempt. Clones report together.
@@ -41,8 +41,8 @@ pub struct Reports(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     about: About,
-    country: Country,
-    metrics: Option<Stage>,
+    place: Place,
+    meters: Meters,
     history: Option<History>,
     call_history: Option<Queue>,
     told: Mutex<Told>,
@@ -63,8 +63,8 @@ impl Reports {
         let ways = if plan.leg == Leg::Inbound { Ways::default() } else { ways };
         Self(Arc::new(Inner {
             about: About::attempt(attempt, plan, room),
-            country: Country::of(&plan.profile),
-            metrics: ways.metrics,
+            place: Place::of(&plan.profile),
+            meters: ways.meters,
             call_history: ways.call_history.clone(),
             history: ways.call_history.map(History::start),
             told: Mutex::new(Told { last: Timestamp::MIN, ended: false }),
@@ -74,12 +74,12 @@ impl Reports {
     /// The same reports by a way of their own, for a thread that cannot wait for what this one's has to send. Must be
     /// called within its tokio runtime.
     pub fn anew(&self) -> Self {
-        let Inner { about, country, metrics, call_history, .. } = &*self.0;
+        let Inner { about, place, meters, call_history, .. } = &*self.0;
         let told = Told { last: self.told().last, ended: false };
         Self(Arc::new(Inner {
             about: about.clone(),
-            country: country.clone(),
-            metrics: metrics.clone(),
+            place: place.clone(),
+            meters: meters.clone(),
             history: call_history.clone().map(History::start),
             call_history: call_history.clone(),
             told: Mutex::new(told),
@@ -88,6 +88,7 @@ impl Reports {
 
     /// Tells of a fact, if anybody is told of such.
     pub fn fact(&self, at: Timestamp, fact: &Fact) {
+        self.0.meters.fact(at, Some(&self.0.place), fact);
         let mut told = self.told();
         let at = told.next_moment(at);
         let event = self.0.about.event(at, fact);
@@ -107,9 +108,7 @@ impl Reports {
         let at = told.next_moment(outcome.ended_at);
         drop(told);
         self.tell(self.0.about.ended(at, outcome));
-        if let Some(stage) = &self.0.metrics {
-            Metrics::of_attempt(at, stage, &self.0.country, outcome.outcome).emit();
-        }
+        self.0.meters.outcome(at, &self.0.place, outcome);
     }
 
     /// Waits until upstream was told, but not for long. What is told later is not heard.
@@ -184,7 +183,7 @@ pub(crate) mod tests {
     async fn told(leg: Leg, tell: impl FnOnce(&Reports)) -> Vec<(String, String)> {
         let stand = Stand::that_fails(0).await;
         let id = AttemptId::new(CallKey::from_sqs_message("m"), 1);
-        let ways = Ways { call_history: Some(stand.queue()), metrics: None };
+        let ways = Ways { call_history: Some(stand.queue()), meters: Meters::default() };
         let reports = Reports::start(ways, &id, &plan(leg), Some("room"));
         tell(&reports);
         reports.close().await;

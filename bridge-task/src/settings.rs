@@ -10,7 +10,8 @@ use aws_config::SdkConfig;
 use cloud::call_folder::CallFolders;
 use cloud::profiles::{Environment, Variables};
 use telemetry::Format;
-use telemetry::metrics::Stage;
+use telemetry::metrics::prometheus::Prometheus;
+use telemetry::metrics::{Meters, Stage};
 
 use crate::cli::{Cli, Command};
 use crate::deployment::{self, Deployment};
@@ -32,6 +33,8 @@ pub struct Settings {
     pub worker: Option<WorkerSettings>,
     /// The queue on which upstream is told of its calls; none: it is not.
     pub call_history_queue_url: Option<String>,
+    /// Where calls are measured: a deployment's in CloudWatch, a worker's by who asks it.
+    pub meters: Meters,
     /// How log lines look.
     pub log_format: Format,
     /// May transcripts be shown? On a person's own terminal.
@@ -107,9 +110,15 @@ impl Settings {
         };
         let calls = given.or_else(|| get("OCG_CALLS").map(PathBuf::from)).unwrap_or_else(|| "calls".into());
         let host = get("HOSTNAME").unwrap_or("this-host");
+        let asked_for = worker.as_ref().and_then(|worker| worker.metrics);
+        let meters = Meters {
+            emf: deployment.as_ref().map(|deployment| Stage::new(&deployment.stage)),
+            prometheus: asked_for.map(|_| Prometheus::new()),
+        };
         Ok(Self {
             unheard: Vec::new(),
             calls,
+            meters,
             deployment,
             secrets_stage,
             worker,
@@ -135,11 +144,6 @@ impl Settings {
             (Some(deployment), None) => deployment.folders(),
             (None, _) => Ok(CallFolders::in_directory(&self.calls)?),
         }
-    }
-
-    /// The stage whose metrics are counted: a deployment's.
-    pub fn metrics(&self) -> Option<Stage> {
-        self.deployment.as_ref().map(|deployment| Stage::new(&deployment.stage))
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod apart;
 mod call;
+mod metrics;
 mod opening;
 mod settings;
 mod settling;
@@ -53,6 +54,10 @@ pub async fn run(mut settings: Settings) -> anyhow::Result<Ran> {
     }
     let stop = Stop::listen()?;
     let opened = opening::open(&settings, &told).await?;
+    let serving = match (told.metrics, &settings.meters.prometheus) {
+        (Some(address), Some(prometheus)) => Some(metrics::serve(address, prometheus.clone()).await?),
+        _ => None,
+    };
     let places = usize::try_from(told.calls_at_once)?;
     let worker = Arc::new(Worker {
         settings: Arc::new(settings),
@@ -67,6 +72,9 @@ pub async fn run(mut settings: Settings) -> anyhow::Result<Ran> {
     let ran = floor.work(places, stop).await;
     // Whatever it is at can be done again.
     sweeping.abort();
+    if let Some(serving) = serving {
+        serving.abort();
+    }
     Ok(ran)
 }
 

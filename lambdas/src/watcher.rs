@@ -17,7 +17,7 @@ use cloud::tasks::Tasks;
 use futures_util::future::join_all;
 use serde_json::Value;
 use settler::Settler;
-use telemetry::metrics::Stage;
+use telemetry::metrics::{Meters, Stage};
 use tokio::time::timeout;
 
 use settings::Settings;
@@ -66,7 +66,7 @@ impl Function {
             credentials: CredentialSource::Stored { client: ssm, stage: settings.stage.clone() },
             tasks: Some(Tasks::new(aws_sdk_ecs::Client::new(&aws), &settings.cluster)),
             policy: settings.policy,
-            metrics: Some(Stage::new(&settings.stage)),
+            meters: Meters { emf: Some(Stage::new(&settings.stage)), prometheus: None },
         };
         Ok(Self { settler, events: queue(&settings.task_events_queue_url) })
     }

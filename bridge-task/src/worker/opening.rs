@@ -69,7 +69,7 @@ pub async fn open(settings: &Settings, worker: &WorkerSettings) -> anyhow::Resul
         },
         tasks: None,
         policy: worker.settling,
-        metrics: settings.metrics(),
+        meters: settings.meters.clone(),
     };
     let router = Router {
         name,
@@ -80,7 +80,7 @@ pub async fn open(settings: &Settings, worker: &WorkerSettings) -> anyhow::Resul
         call_history: history.map(|url| deployment::call_history(&aws, url)),
         policy: worker.policy,
         paces: Paces::shared_by(1.0),
-        metrics: settings.metrics(),
+        meters: settings.meters.clone(),
     };
     Ok(Opened { router, settler, inbox: queues.inbox })
 }

@@ -1,5 +1,6 @@
 //! What a worker is told.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use crate::stop::STOP_TIMEOUT_SECONDS;
 
 const MAX_CONCURRENT_CALLS: &str = "MAX_CONCURRENT_CALLS";
 const VISIBILITY_SECONDS: &str = "VISIBILITY_SECONDS";
+const METRICS_ADDRESS: &str = "METRICS_ADDRESS";
 /// A machine with four cores carries more, but one process that ends then ends them all.
 const MOST_CALLS: u32 = 500;
 
@@ -30,6 +32,8 @@ pub struct WorkerSettings {
     pub visibility: Duration,
     /// `MAX_RECEIVES`, `MAX_AGE_SECONDS`, `CLAIM_WITHIN_SECONDS`.
     pub policy: Policy,
+    /// `METRICS_ADDRESS`: where it tells its metrics to who asks; none: nowhere.
+    pub metrics: Option<SocketAddr>,
     /// `MAX_ATTEMPTS`, `FIRST_DELAY_SECONDS`.
     pub settling: calls::settle::Policy,
     /// Which of these were set, by name.
@@ -76,6 +80,7 @@ impl WorkerSettings {
         if profiles == ProfilesFrom::Parameters {
             reader.required("OCG_STAGE", "the deployment's name, such as prod");
         }
+        let metrics = metrics_address(&mut reader);
         let set = [
             MAX_CONCURRENT_CALLS,
             VISIBILITY_SECONDS,
@@ -85,6 +90,7 @@ impl WorkerSettings {
             "MAX_ATTEMPTS",
             "FIRST_DELAY_SECONDS",
             STOP_TIMEOUT_SECONDS,
+            METRICS_ADDRESS,
         ];
         let settings = Self {
             queue,
@@ -93,6 +99,7 @@ impl WorkerSettings {
             calls_at_once: between(&mut reader, MAX_CONCURRENT_CALLS, 10, 1, MOST_CALLS),
             visibility: Duration::from_secs(between(&mut reader, VISIBILITY_SECONDS, 60, 3, 3600).into()),
             policy: reader.policy(),
+            metrics,
             settling: reader.settling(),
             set: set.into_iter().filter(|name| reader.optional(name).is_some()).collect(),
         };
@@ -108,6 +115,17 @@ fn queue_of_letters(reader: &Reader<impl Fn(&str) -> Option<String>>) -> Option<
 fn queue(reader: &Reader<impl Fn(&str) -> Option<String>>, url: &str, name: &str) -> Option<QueueAt> {
     let url = reader.optional(url).map(QueueAt::Url);
     url.or_else(|| reader.optional(name).map(QueueAt::Name))
+}
+
+fn metrics_address(reader: &mut Reader<impl Fn(&str) -> Option<String>>) -> Option<SocketAddr> {
+    let text = reader.optional(METRICS_ADDRESS)?;
+    let address = text.parse().ok();
+    if address.is_none() {
+        reader.complain(format!(
+            "{METRICS_ADDRESS}={text} must be an address and a port such as 127.0.0.1:9464"
+        ));
+    }
+    address
 }
 
 fn between(

@@ -17,7 +17,7 @@ use cloud::profiles::ProfileSource;
 use cloud::queue::{Queue, Received};
 use jiff::Timestamp;
 use serde_json::Value;
-use telemetry::metrics::{Metrics, Stage};
+use telemetry::metrics::{Meters, Metric, Sample};
 use tokio::time::timeout;
 
 pub use launch::Launch;
@@ -46,8 +46,8 @@ pub struct Router {
     pub policy: Policy,
     /// How fast calls to each country begin.
     pub paces: Paces,
-    /// Whose refusals are counted; `None`: nobody counts.
-    pub metrics: Option<Stage>,
+    /// Where it is measured.
+    pub meters: Meters,
 }
 
 impl Router {
@@ -83,10 +83,8 @@ impl Router {
     /// for its visibility timeout each time.
     async fn put_off(&self, message: &Received) {
         let now = Timestamp::now();
-        if let Some(stage) = &self.metrics {
-            let waited = now.duration_since(message.sent_at).as_secs();
-            Metrics::of_message_again(now, stage, u64::try_from(waited).unwrap_or(0)).emit();
-        }
+        let waited = now.duration_since(message.sent_at).as_secs().max(0) as f64;
+        self.meters.take(now, None, &[Sample::of(Metric::WaitedSeconds, waited)]);
         let delay = try_again_after(message.receive_count);
         if let Err(error) = at_most(self.queue.put_off(&message.receipt_handle, delay)).await {
             tracing::warn!(detail = error, "a message comes again later than it should");

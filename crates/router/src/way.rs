@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use telemetry::CallContext;
 use telemetry::call_history::About;
-use telemetry::metrics::Metrics;
+use telemetry::metrics::Place;
 
 use crate::paces::Limits;
 use crate::{ASIDE_WITHIN, Launch, Router};
@@ -26,6 +26,10 @@ pub(crate) struct Way<'a> {
     facts: Vec<(Timestamp, Fact)>,
     /// What upstream is to be told, once the letter is sent.
     refusal: Option<Value>,
+    /// What upstream calls it, and its country: once it is accepted.
+    known: Option<(String, String)>,
+    /// Where it goes: once it is claimed.
+    place: Option<Place>,
 }
 
 impl<'a> Way<'a> {
@@ -50,6 +54,8 @@ impl<'a> Way<'a> {
             signature,
             facts,
             refusal,
+            known: None,
+            place: None,
         }
     }
 
@@ -80,6 +86,10 @@ impl<'a> Way<'a> {
     }
 
     async fn perform(&mut self, effect: Effect, launch: &impl Launch) -> Input {
+        if let Effect::PutJob { plan, .. } = &effect {
+            self.known = Some((plan.call_id.clone(), plan.profile.country.clone()));
+            self.place = Some(Place::of(&plan.profile));
+        }
         match self.router.folders.route(effect, &self.signature).await {
             Ok(input) => input,
             Err(Effect::LoadProfiles { fresh }) => self.load_profiles(fresh).await,
@@ -116,9 +126,6 @@ impl<'a> Way<'a> {
         let attributes =
             dead_letter::attributes(letter, self.attributes.to_vec(), self.body.len(), at, version);
         self.router.dead_letters.send(self.body, &attributes).await.map_err(|error| error.to_string())?;
-        if let Some(stage) = &self.router.metrics {
-            Metrics::of_refusal(at, stage, letter.refusal.code).emit();
-        }
         self.refusal = letter.tracking.as_ref().map(|tracking| {
             let about = About::refused(&letter.attempt.key, letter.call_id.as_deref(), tracking);
             about.refusal(at, &letter.refusal)
@@ -129,14 +136,16 @@ impl<'a> Way<'a> {
     /// Logs a fact, and keeps it for the folder.
     pub(crate) fn record(&mut self, fact: Fact) {
         let attempt = self.routing.attempt();
-        let context = CallContext {
-            call_id: attempt.key.to_string(),
-            attempt: attempt.to_string(),
-            country: String::new(),
-            words: false,
-        };
+        if let Fact::MessageAccepted { call_id, country, .. } = &fact {
+            self.known = Some((call_id.clone(), country.clone()));
+        }
+        let (call_id, country) =
+            self.known.clone().unwrap_or_else(|| (attempt.key.to_string(), String::new()));
+        let context = CallContext { call_id, attempt: attempt.to_string(), country, words: false };
         telemetry::log(&context, &fact);
-        self.facts.push((Timestamp::now(), fact));
+        let at = Timestamp::now();
+        self.router.meters.fact(at, self.place.as_ref(), &fact);
+        self.facts.push((at, fact));
     }
 
     /// What happened goes into the call's folder, if there is one. A refusal leaves none.

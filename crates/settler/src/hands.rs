@@ -16,7 +16,7 @@ use rooms::Livekit;
 use serde_json::Value;
 use telemetry::CallContext;
 use telemetry::call_history::About;
-use telemetry::metrics::{Country, Metrics};
+use telemetry::metrics::Place;
 use tokio::time::{Instant, timeout};
 
 use crate::{ASIDE_WITHIN, ROOM_WITHIN, Settler};
@@ -190,9 +190,6 @@ impl<'a> Hands<'a> {
         let attributes = dead_letter::attributes(&letter, own, message.body.len(), at, version);
         let sent = self.settler.dead_letters.send(&message.body, &attributes).await;
         sent.map_err(|error| error.to_string())?;
-        if let Some(stage) = &self.settler.metrics {
-            Metrics::of_refusal(at, stage, letter.refusal.code).emit();
-        }
         if let Some(tracking) = &letter.tracking {
             let about = About::refused(&key, letter.call_id.as_deref(), tracking);
             self.tell(&about.refusal(at, &letter.refusal)).await;
@@ -230,9 +227,8 @@ impl<'a> Hands<'a> {
 
     /// A task counts its own outcomes.
     fn count(&self, outcome: &Outcome) {
-        if let (Some(stage), Ok(plan)) = (&self.settler.metrics, self.plan()) {
-            let country = Country::of(&plan.profile);
-            Metrics::of_attempt(Timestamp::now(), stage, &country, outcome.outcome).emit();
+        if let Ok(plan) = self.plan() {
+            self.settler.meters.outcome(Timestamp::now(), &Place::of(&plan.profile), outcome);
         }
     }
 
@@ -247,7 +243,9 @@ impl<'a> Hands<'a> {
             words: false,
         };
         telemetry::log(&context, &fact);
-        self.facts.push((Timestamp::now(), fact));
+        let (at, place) = (Timestamp::now(), plan.map(|plan| Place::of(&plan.profile)));
+        self.settler.meters.fact(at, place.as_ref(), &fact);
+        self.facts.push((at, fact));
     }
 
     /// What was done about a call goes into its folder. That something will be tried again does not: a sweep might say

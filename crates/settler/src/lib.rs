@@ -15,7 +15,7 @@ use cloud::call_folder::{CallFolders, Standing};
 use cloud::profiles::{CredentialSource, ProfileSource};
 use cloud::queue::Queue;
 use cloud::tasks::Tasks;
-use telemetry::metrics::Stage;
+use telemetry::metrics::Meters;
 
 use hands::Hands;
 pub use sweep::Swept;
@@ -48,8 +48,8 @@ pub struct Settler {
     pub tasks: Option<Tasks>,
     /// What the deployment decided.
     pub policy: Policy,
-    /// Whose attempts are counted; `None`: nobody counts.
-    pub metrics: Option<Stage>,
+    /// Where it is measured.
+    pub meters: Meters,
 }
 
 impl Settler {

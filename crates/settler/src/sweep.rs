@@ -12,7 +12,7 @@ use futures_util::stream;
 use jiff::Timestamp;
 use rand::seq::SliceRandom as _;
 use rooms::{Livekit, Room, RoomMetadata};
-use telemetry::metrics::{Metrics, OpenAttempts};
+use telemetry::metrics::{Metric, Sample};
 use tokio::time::{Instant, timeout_at};
 
 use crate::{ROOM_WITHIN, Settler};
@@ -264,16 +264,21 @@ impl Settler {
         for detail in &swept.problems {
             tracing::warn!(detail, "the sweep is not whole");
         }
-        if let Some(stage) = &self.metrics {
-            let open = OpenAttempts {
-                open: swept.open - swept.settled,
-                stuck: swept.stuck,
-                oldest_seconds: swept.oldest_open_seconds,
-            };
-            let problems = swept.failed + swept.problems.len();
-            Metrics::of_sweep(Timestamp::now(), stage, problems, (!swept.is_blind).then_some(open)).emit();
-        }
+        self.meters.take(Timestamp::now(), None, &measured(swept));
     }
+}
+
+/// Of a blind sweep nobody knows what is open, and no number says that all is well.
+fn measured(swept: &Swept) -> Vec<Sample> {
+    let mut samples = vec![Sample::of(Metric::SweepProblems, (swept.failed + swept.problems.len()) as f64)];
+    if !swept.is_blind {
+        samples.extend([
+            Sample::of(Metric::OpenAttempts, (swept.open - swept.settled) as f64),
+            Sample::of(Metric::StuckAttempts, swept.stuck as f64),
+            Sample::of(Metric::OldestOpenSeconds, swept.oldest_open_seconds as f64),
+        ]);
+    }
+    samples
 }
 
 fn open_for(since: Timestamp) -> u64 {

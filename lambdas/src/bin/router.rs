@@ -16,7 +16,7 @@ use lambda_runtime::{LambdaEvent, service_fn};
 use lambdas::router::Function;
 use lambdas::settings::Settings;
 use router::{Paces, Router};
-use telemetry::metrics::Stage;
+use telemetry::metrics::{Meters, Stage};
 use tokio::runtime::Handle;
 use tokio::sync::OnceCell;
 
@@ -62,7 +62,7 @@ async fn build(settings: &Settings) -> anyhow::Result<Function> {
         call_history: settings.call_history_queue_url.as_ref().map(|url| Queue::new(sqs, url)),
         policy: settings.policy,
         paces: Paces::shared_by(settings.routers),
-        metrics: Some(Stage::new(&settings.stage)),
+        meters: Meters { emf: Some(Stage::new(&settings.stage)), prometheus: None },
     };
     let launcher = Launcher::new(aws_sdk_ecs::Client::from_conf(ecs), settings.task.clone(), pace);
     Ok(Function { router, launcher })

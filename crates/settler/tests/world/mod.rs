@@ -79,7 +79,7 @@ impl World {
             credentials: CredentialSource::Environment(Variables::default()),
             tasks: None,
             policy: Policy::default(),
-            metrics: None,
+            meters: telemetry::metrics::Meters::default(),
         };
         Self { settler, folders, sent, _directory: directory }
     }
