@@ -9,6 +9,7 @@ use calls::ids::{AttemptId, Nonce, callee_identity, room_name};
 use calls::plan::{CallPlan, Leg};
 use cloud::call_folder::{CallFolders, StoreError, documents, draw_nonce};
 use cloud::profiles::{Credentials, Problem};
+use telemetry::CallContext;
 use tokio::sync::oneshot;
 
 use crate::deployment;
@@ -90,6 +91,16 @@ impl Job {
             alone: settings.worker.is_none(),
             reports,
             answered: None,
+        }
+    }
+
+    /// What each line of its log carries.
+    pub fn log_context(&self) -> CallContext {
+        CallContext {
+            call_id: self.plan.call_id.clone(),
+            attempt: self.attempt.to_string(),
+            country: self.plan.profile.country.clone(),
+            words: self.words,
         }
     }
 }

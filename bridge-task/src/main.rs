@@ -98,6 +98,7 @@ async fn start(cli: &Cli, settings: Settings) -> anyhow::Result<Ran> {
         Command::Inbound(asked) => terminal::inbound(asked, &settings).await?,
         Command::Worker(_) => return worker::run(settings).await,
     };
+    job.log_context().is_of_process();
     run::run(job, Stop::listen).await
 }
 

@@ -93,12 +93,7 @@ impl Hands {
         .context("LiveKit")?;
         let agent = Agent::for_profile(&job.plan.profile.agent).context("the agent")?;
         let facts = FactsWriter::start(job.folders.clone(), job.attempt.clone(), job.writer.clone());
-        let context = CallContext {
-            call_id: job.plan.call_id.clone(),
-            attempt: job.attempt.to_string(),
-            country: job.plan.profile.country.clone(),
-            words: job.words,
-        };
+        let context = job.log_context();
         let (tap, packets) = mpsc::channel(TAPPED_PACKETS);
         let (tape, told) = mpsc::unbounded_channel();
         let callee = job.callee_identity.clone();

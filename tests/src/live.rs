@@ -257,6 +257,7 @@ impl LiveCall {
         for (nth, log) in ended.logs.iter().enumerate() {
             leaks.no_secret_in(&format!("log {nth}"), log)?;
             leaks.no_number_in(&format!("log {nth}"), log)?;
+            says_whose(log, &ended.attempt.to_string()).with_context(|| format!("log {nth}"))?;
         }
         Ok(ended)
     }
@@ -264,4 +265,15 @@ impl LiveCall {
     fn log_file(&self, nth: usize) -> PathBuf {
         self.dir.join(format!("bridge-task-{nth}.log"))
     }
+}
+
+/// Every line, from the first of the call on, says whose it is.
+fn says_whose(log: &str, attempt: &str) -> Result<()> {
+    let lines = log.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    for line in lines.skip_while(|line| line["fact"].is_null()) {
+        let is_of_call =
+            line["attempt"] == attempt && line["callId"].is_string() && line["country"].is_string();
+        ensure!(is_of_call, "a line does not say whose it is: {line}");
+    }
+    Ok(())
 }

@@ -110,6 +110,7 @@ async fn carry(
         Taken::Job(job) => *job,
         Taken::NoSecrets { problem, .. } => return Err(format!("{problem:#}")),
     };
+    job.log_context().is_of_thread();
     match run::run(Job { answered: Some(answered), ..job }, || Ok(stop)).await {
         Ok(Ran::Over { .. }) => Ok(()),
         Ok(Ran::StoppedTwice) => Err("this worker was told to stop twice".to_owned()),

@@ -1,6 +1,7 @@
 //! What happened, in our words. Every log line, metric and event is made from a [`Fact`].
 
 use serde::{Deserialize, Serialize};
+use strum::VariantNames;
 
 use crate::cost::Cost;
 use crate::outcome::{EndReason, OutcomeKind};
@@ -10,8 +11,9 @@ use crate::sound::SoundSecond;
 /// Something that happened in the life of a call. Times are the recorder's; durations are in the fact.
 /// Nothing secret is ever in one, and no number that could be dialed: that stands in the job alone.
 #[expect(missing_docs, reason = "the variants are documented; their fields carry their unit in their name")]
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, VariantNames)]
 #[serde(tag = "fact", rename_all = "kebab-case", rename_all_fields = "camelCase")]
+#[strum(serialize_all = "kebab-case")]
 pub enum Fact {
     // ── routing
     /// A message was read and may be dialed.

@@ -56,7 +56,8 @@ impl About {
     }
 
     /// The event for a fact, if upstream is told of it. How a call ended is told by
-    /// [`ended`](Self::ended), which has all of it.
+    /// [`ended`](Self::ended), which has all of it. One arm a fact: a new one does not compile until it is decided
+    /// whether upstream is told.
     pub fn event(&self, at: Timestamp, fact: &Fact) -> Option<Value> {
         match fact {
             Fact::Dialing { .. } => {
@@ -72,7 +73,79 @@ impl About {
                 ))
             }
             Fact::BridgeActive => Some(self.told(at, "SIP_BRIDGE_ACTIVE", "sound flows both ways", [])),
-            _ => None,
+            // Told with all of it, by `ended` and `refusal`.
+            Fact::Ending { .. }
+            | Fact::OutcomeWritten
+            | Fact::MessageRefused { .. }
+            // Ours, and of no use to a campaign.
+            | Fact::MessageAccepted { .. }
+            | Fact::DuplicateMessage
+            | Fact::DuplicateDelivery
+            | Fact::Continued { .. }
+            | Fact::AttemptClaimed { .. }
+            | Fact::TaskLaunched { .. }
+            | Fact::ProfilesStale { .. }
+            | Fact::TryAgain { .. }
+            | Fact::Deferred { .. }
+            | Fact::TaskPhases(_)
+            | Fact::TaskStopped { .. }
+            | Fact::Settled { .. }
+            | Fact::Stuck { .. }
+            | Fact::JobTaken { .. }
+            | Fact::AgentCreated { .. }
+            | Fact::AgentAskedToWait { .. }
+            | Fact::AgentCreateFailed { .. }
+            | Fact::RoomJoined { .. }
+            | Fact::RoomJoinFailed { .. }
+            | Fact::WaitingForCaller { .. }
+            | Fact::DialClaimed
+            | Fact::Duplicate { .. }
+            | Fact::DialClaimFailed { .. }
+            | Fact::DialNotSent { .. }
+            | Fact::Ringing { .. }
+            | Fact::DialReplyLost { .. }
+            | Fact::DialFailed { .. }
+            | Fact::CallerJoined { .. }
+            | Fact::AgentConnected { .. }
+            | Fact::AgentStarted
+            | Fact::FirstAgentAudio { .. }
+            | Fact::AgentState { .. }
+            | Fact::Said { .. }
+            | Fact::BargeIn { .. }
+            | Fact::SoundSecond(_)
+            | Fact::NoPackets { .. }
+            | Fact::OnlySilence { .. }
+            | Fact::OneWayAudio { .. }
+            | Fact::NotTranscribed { .. }
+            | Fact::SoundHealed { .. }
+            | Fact::AgentMessageIgnored { .. }
+            | Fact::Dtmf { .. }
+            | Fact::KeysSent { .. }
+            | Fact::TransferAsked { .. }
+            | Fact::Transferred { .. }
+            | Fact::TransferFailed { .. }
+            | Fact::ToolFailed { .. }
+            | Fact::RoomReconnecting
+            | Fact::RoomResumed
+            | Fact::RoomRejoined { .. }
+            | Fact::CalleeBack { .. }
+            | Fact::AgentHangUp { .. }
+            | Fact::AgentClosed { .. }
+            | Fact::AgentSilent { .. }
+            | Fact::AgentLoops { .. }
+            | Fact::PlayingOut { .. }
+            | Fact::CalleeGone { .. }
+            | Fact::RoomLost { .. }
+            | Fact::MaxDuration
+            | Fact::Draining
+            | Fact::RoomDeleted { .. }
+            | Fact::RoomDeleteFailed { .. }
+            | Fact::Cost(_)
+            | Fact::AgentBilled { .. }
+            | Fact::OutcomeNotWritten { .. }
+            | Fact::SoundTotals { .. }
+            | Fact::RecordingNotStored { .. }
+            | Fact::Ignored { .. } => None,
         }
     }
 

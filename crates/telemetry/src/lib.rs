@@ -2,6 +2,7 @@
 //! told](call_history).
 
 pub mod call_history;
+pub mod examples;
 mod line;
 mod logs;
 pub mod metrics;

@@ -1,8 +1,12 @@
 //! Log lines: JSON for machines, aligned text for people.
 
+use std::cell::RefCell;
 use std::fmt;
+use std::sync::OnceLock;
 
 use calls::fact::Fact;
+use jiff::Timestamp;
+use serde_json::{Map, Value};
 use tracing::{Level, Subscriber};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
@@ -23,6 +27,12 @@ pub enum Format {
         /// ANSI colours.
         colours: bool,
     },
+}
+
+/// Whose the lines are that say nothing of it themselves: of a process that carries one call, and of a thread that does.
+static OF_PROCESS: OnceLock<CallContext> = OnceLock::new();
+thread_local! {
+    static OF_THREAD: RefCell<Option<CallContext>> = const { RefCell::new(None) };
 }
 
 /// What every line of a call carries.
@@ -51,12 +61,28 @@ pub fn init(format: Format, verbose: bool) {
     let registry = tracing_subscriber::registry().with(targets);
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let done = match format {
-        // A process with several calls tells them apart by the span of each.
-        Format::Json => registry.with(layer.json().flatten_event(true).with_span_list(false)).try_init(),
+        Format::Json => registry.with(layer.event_format(Json)).try_init(),
         Format::Human { colours } => registry.with(layer.with_ansi(colours).event_format(Human)).try_init(),
     };
     // A second initialisation (tests) keeps the first.
     drop(done);
+}
+
+impl CallContext {
+    /// From now on every line of this process that says nothing else is of this call.
+    pub fn is_of_process(&self) {
+        // A second one has no say.
+        let _ = OF_PROCESS.set(self.clone());
+    }
+
+    /// The same for lines of this thread.
+    pub fn is_of_thread(&self) {
+        OF_THREAD.set(Some(self.clone()));
+    }
+
+    fn of_line() -> Option<Self> {
+        OF_THREAD.with_borrow(Clone::clone).or_else(|| OF_PROCESS.get().cloned())
+    }
 }
 
 /// Logs a fact of a call.
@@ -76,6 +102,77 @@ pub fn log(context: &CallContext, fact: &Fact) {
         Level::WARN => emit!(Level::WARN),
         Level::INFO => emit!(Level::INFO),
         _ => emit!(Level::DEBUG),
+    }
+}
+
+/// One object a line, flat: `timestamp`, `level`, `target`, whose it is, and its own fields.
+struct Json;
+
+impl<S, N> FormatEvent<S, N> for Json
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut out: Writer<'_>,
+        event: &tracing::Event<'_>,
+    ) -> fmt::Result {
+        let mut line = Map::new();
+        line.insert("timestamp".to_owned(), format!("{:.6}", Timestamp::now()).into());
+        line.insert("level".to_owned(), event.metadata().level().as_str().into());
+        line.insert("target".to_owned(), event.metadata().target().into());
+        if let Some(call) = CallContext::of_line() {
+            for (name, value) in
+                [("callId", call.call_id), ("attempt", call.attempt), ("country", call.country)]
+            {
+                line.insert(name.to_owned(), value.into());
+            }
+        }
+        // The message that a router or a worker has in hand.
+        if let Some(span) = context.lookup_current()
+            && let Some(fields) = span.extensions().get::<FormattedFields<N>>()
+        {
+            line.insert("span".to_owned(), fields.to_string().into());
+        }
+        event.record(&mut Members(&mut line));
+        writeln!(out, "{}", Value::Object(line))
+    }
+}
+
+/// An event's own fields; they win over what is known without them.
+struct Members<'a>(&'a mut Map<String, Value>);
+
+impl Members<'_> {
+    fn put(&mut self, field: &tracing::field::Field, value: impl Into<Value>) {
+        self.0.insert(field.name().to_owned(), value.into());
+    }
+}
+
+impl tracing::field::Visit for Members<'_> {
+    fn record_str(&mut self, field: &tracing::field::Field, value: &str) {
+        self.put(field, value);
+    }
+
+    fn record_bool(&mut self, field: &tracing::field::Field, value: bool) {
+        self.put(field, value);
+    }
+
+    fn record_i64(&mut self, field: &tracing::field::Field, value: i64) {
+        self.put(field, value);
+    }
+
+    fn record_u64(&mut self, field: &tracing::field::Field, value: u64) {
+        self.put(field, value);
+    }
+
+    fn record_f64(&mut self, field: &tracing::field::Field, value: f64) {
+        self.put(field, value);
+    }
+
+    fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn fmt::Debug) {
+        self.put(field, format!("{value:?}"));
     }
 }
 

@@ -13,6 +13,7 @@ use calls::fact::Fact;
 use calls::outcome::Outcome;
 use jiff::Timestamp;
 
+pub use follow::{from_fact, from_outcome};
 pub use labels::{AgentTrouble, Duplicate, Label, Phase, Place, SipClass, Stage, Way};
 use prometheus::Prometheus;
 

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod dashboards;
 mod given;
 mod permissions;
 mod variables;

@@ -6,8 +6,8 @@ use calls::trigger::RefusalCode;
 
 use super::{AgentTrouble, Duplicate, Label, Metric, Phase, Sample, SipClass, Way};
 
-/// One arm a fact: a new fact does not compile until it is decided what is measured by it.
-pub(super) fn from_fact(fact: &Fact) -> Vec<Sample> {
+/// What is measured by a fact. One arm a fact: a new one does not compile until that is decided.
+pub fn from_fact(fact: &Fact) -> Vec<Sample> {
     let one = |sample| vec![sample];
     match fact {
         Fact::MessageRefused { code, .. } => refused(code),
@@ -103,8 +103,8 @@ pub(super) fn from_fact(fact: &Fact) -> Vec<Sample> {
     }
 }
 
-/// How an attempt ended. One that was put off was no dial.
-pub(super) fn from_outcome(outcome: &Outcome) -> Vec<Sample> {
+/// What is measured by how an attempt ended. One that was put off was no dial.
+pub fn from_outcome(outcome: &Outcome) -> Vec<Sample> {
     let kind = outcome.outcome;
     let mut samples = vec![Sample::by(Metric::Calls, Label::Outcome(kind), 1.0)];
     let (answered, failed) = match kind {

@@ -106,6 +106,12 @@ pub fn series_names(metric: Metric) -> Vec<String> {
     }
 }
 
+/// The labels of a metric's series.
+pub fn labels(metric: Metric) -> Vec<String> {
+    let place = metric.labels().place.then_some(["country", "provider"].map(str::to_owned));
+    place.into_iter().flatten().chain(metric.labels().own.map(in_snake_case)).collect()
+}
+
 fn register(registry: &mut Registry, metric: Metric) -> Series {
     let (name, help) = (name(metric), metric.help().trim_end_matches('.'));
     match metric.kind() {
@@ -132,7 +138,7 @@ fn register(registry: &mut Registry, metric: Metric) -> Series {
 }
 
 /// `TalkSeconds` → `talk_seconds`.
-pub(super) fn in_snake_case(name: &str) -> String {
+fn in_snake_case(name: &str) -> String {
     let mut snake = String::new();
     for letter in name.chars() {
         if letter.is_ascii_uppercase() && !snake.is_empty() {
