@@ -1,5 +1,6 @@
 //! The agent: created over REST, connected over its websocket, which carries the sound both ways.
 
+mod connection;
 mod reader;
 mod writer;
 
@@ -18,15 +19,18 @@ use tokio::task::JoinHandle;
 use tokio_tungstenite::tungstenite::http::Uri;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
+use crate::clock;
 use crate::last_word::LastWord;
 use crate::perform::News;
 use crate::sound::ToAgent;
-use crate::{clock, tls};
 
 /// Opening the agent's socket may take this long after the answer.
 const CONNECT_CAP: Duration = Duration::from_secs(5);
 /// The largest message taken from the agent: minutes of sound.
 const LARGEST_MESSAGE: usize = 64 << 20;
+/// So much of its sound is read at once, in bytes: eight frames and more. It stays for as long as the socket, and is
+/// filled with zeros before each read, so the library's 128 KiB would be dear.
+const READ_AT_ONCE: usize = 16 << 10;
 
 /// Texts that may wait to be said to the agent: who asks for more has ceased to listen.
 const TEXTS: usize = 16;
@@ -37,7 +41,7 @@ const WARM_CAP: Duration = Duration::from_secs(3);
 
 /// A connection to where the agent's websocket is, made while the phone rings. Dropping it gives it up.
 #[derive(Debug)]
-pub struct Warm(JoinHandle<anyhow::Result<tls::Stream>>);
+pub struct Warm(JoinHandle<anyhow::Result<connection::Stream>>);
 
 impl Drop for Warm {
     fn drop(&mut self) {
@@ -118,7 +122,7 @@ fn kind_of(kind: FailureKind) -> AgentFailure {
 /// Connects, TLS included, while nobody waits for it.
 pub fn warm_up(join_url: &Secret) -> Warm {
     let join_url = join_url.clone();
-    Warm(tokio::spawn(async move { tls::connect(&uri(&join_url)?).await }))
+    Warm(tokio::spawn(async move { connection::connect(&uri(&join_url)?).await }))
 }
 
 /// The join URL is a credential: what is wrong with it is said without it.
@@ -174,7 +178,7 @@ fn let_sound_flow(
     Socket { over, writer }
 }
 
-type WebSocket = tokio_tungstenite::WebSocketStream<tls::Stream>;
+type WebSocket = tokio_tungstenite::WebSocketStream<connection::Stream>;
 
 async fn open(join_url: &Secret, warm: Option<Warm>) -> anyhow::Result<WebSocket> {
     if let Some(warm) = warm
@@ -182,7 +186,7 @@ async fn open(join_url: &Secret, warm: Option<Warm>) -> anyhow::Result<WebSocket
     {
         return Ok(socket);
     }
-    upgrade(join_url, tls::connect(&uri(join_url)?).await?).await
+    upgrade(join_url, connection::connect(&uri(join_url)?).await?).await
 }
 
 async fn upgrade_warm(join_url: &Secret, mut warm: Warm) -> anyhow::Result<WebSocket> {
@@ -190,8 +194,9 @@ async fn upgrade_warm(join_url: &Secret, mut warm: Warm) -> anyhow::Result<WebSo
     upgrade(join_url, stream).await
 }
 
-async fn upgrade(join_url: &Secret, stream: tls::Stream) -> anyhow::Result<WebSocket> {
+async fn upgrade(join_url: &Secret, stream: connection::Stream) -> anyhow::Result<WebSocket> {
     let config = WebSocketConfig::default()
+        .read_buffer_size(READ_AT_ONCE)
         .max_message_size(Some(LARGEST_MESSAGE))
         .max_frame_size(Some(LARGEST_MESSAGE));
     let upgraded = tokio_tungstenite::client_async_with_config(uri(join_url)?, stream, Some(config)).await;

@@ -121,7 +121,7 @@ async fn ask_for_task_arn(base: &str) -> anyhow::Result<String> {
         #[serde(rename = "TaskARN")]
         task_arn: String,
     }
-    let client = reqwest::Client::builder().no_proxy().timeout(METADATA_CAP).build()?;
+    let client = tls::http()?.timeout(METADATA_CAP).build()?;
     let answer = client.get(format!("{base}/task")).send().await?.error_for_status()?;
     let task: Task = answer.json().await.context("it does not tell the task's ARN")?;
     Ok(task.task_arn)

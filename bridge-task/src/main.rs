@@ -23,7 +23,6 @@ mod settings;
 mod sound;
 mod stop;
 mod terminal;
-mod tls;
 mod worker;
 
 use std::process::ExitCode;

@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::agent::{self, Socket, Sound, Warm};
+use crate::clock;
 use crate::job::Job;
 use crate::known::Known;
 use crate::last_resort::LastResort;
@@ -22,7 +23,6 @@ use crate::leg::{self, Permit};
 use crate::recorder::{self, Tape};
 use crate::room::{self, Joined};
 use crate::sound::{self, CalleePackets, Hops};
-use crate::{clock, tls};
 
 /// Packets that may wait for the recorder: two seconds of both directions.
 const TAPPED_PACKETS: usize = 200;
@@ -83,7 +83,6 @@ pub struct Hands {
 impl Hands {
     /// Ready to work; nothing is done yet.
     pub fn new(job: Job) -> anyhow::Result<Self> {
-        tls::prepare();
         let (news, inbox) = mpsc::unbounded_channel();
         let livekit = rooms::Livekit::new(
             &job.plan.profile.livekit.url,

@@ -61,11 +61,11 @@ impl Livekit {
         }
         // A dial that is sent twice rings twice, so nothing below us may repeat a request either:
         // no redirects, and no retries by the HTTP library.
-        let http = reqwest::Client::builder()
+        let http = tls::http()
+            .map_err(|error| BadSettings::Client(error.to_string()))?
             .connect_timeout(CONNECT_TIMEOUT)
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
-            .no_proxy()
             .build()
             .map_err(|error| BadSettings::Client(twirp::in_one_line(&error)))?;
         Ok(Self { http_url, signal_url, api_key: api_key.clone(), api_secret: api_secret.clone(), http })

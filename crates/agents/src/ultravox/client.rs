@@ -62,13 +62,14 @@ impl Client {
             .ok_or_else(|| AgentFailure::error(None, "the agent's callsUrl is no http(s) URL"))?;
         // Neither redirects (they would carry the key elsewhere) nor repeats by the library: a call
         // created twice holds two of the account's places.
-        let http = reqwest::Client::builder()
+        let no_client = |why: String| AgentFailure::error(None, format!("no HTTP client: {why}"));
+        let http = tls::http()
+            .map_err(|error| no_client(error.to_string()))?
             .connect_timeout(CONNECT_LIMIT)
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
-            .no_proxy()
             .build()
-            .map_err(|error| AgentFailure::error(None, format!("no HTTP client: {}", in_one_line(&error))))?;
+            .map_err(|error| no_client(in_one_line(&error)))?;
         Ok(Self { calls_url, http })
     }
 

@@ -33,16 +33,19 @@ impl HttpClient for Regions {
         if !asks_for_regions || !matches!(method, HttpMethod::Get) {
             return Err(TransportError::Other("no HTTP from the signalling client".to_owned()));
         }
-        ask(url, headers).await.map_err(|error| TransportError::Connection(error.without_url().to_string()))
+        let client = tls::http().map_err(|error| TransportError::Connection(error.to_string()))?;
+        ask(client, url, headers)
+            .await
+            .map_err(|error| TransportError::Connection(error.without_url().to_string()))
     }
 }
 
-async fn ask(url: String, headers: Vec<Header>) -> Result<HttpResponse, reqwest::Error> {
-    let client = reqwest::Client::builder()
-        .timeout(WITHIN)
-        .redirect(reqwest::redirect::Policy::none())
-        .no_proxy()
-        .build()?;
+async fn ask(
+    client: reqwest::ClientBuilder,
+    url: String,
+    headers: Vec<Header>,
+) -> Result<HttpResponse, reqwest::Error> {
+    let client = client.timeout(WITHIN).redirect(reqwest::redirect::Policy::none()).build()?;
     let request = headers.into_iter().fold(client.get(url), |request, header| {
         // A value of a token's characters is one; whatever is none fails the request as a whole.
         request.header(header.name, header.value)

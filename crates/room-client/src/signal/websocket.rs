@@ -1,5 +1,4 @@
-//! The websocket that carries LiveKit's signalling: tokio-tungstenite over rustls with the system's
-//! certificates (`SSL_CERT_FILE` and `SSL_CERT_DIR` are honoured).
+//! The websocket that carries LiveKit's signalling: tokio-tungstenite over rustls.
 
 use std::sync::{Arc, Once};
 use std::time::Duration;
@@ -13,7 +12,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
+use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream};
 
 use super::frame::{Verdict, judge};
 use super::regions::Regions;
@@ -23,6 +22,9 @@ type Stream = WebSocketStream<MaybeTlsStream<TcpStream>>;
 /// The largest message that is read; nothing of it is kept meanwhile. Unpacked it can be some hundred times as
 /// large. Hundreds of participants fit in.
 const LARGEST_MESSAGE: usize = 512 << 10;
+/// So much is read at once, in bytes: most messages in whole. It stays for as long as the socket, and is filled with
+/// zeros before each read, so the library's 128 KiB would be dear.
+const READ_AT_ONCE: usize = 8 << 10;
 
 /// Makes this the process's transport for LiveKit signalling. The first registration stands.
 pub(super) fn register() {
@@ -52,9 +54,16 @@ impl WsClient for Client {
             request.headers_mut().insert(name, value);
         }
         let config = WebSocketConfig::default()
+            .read_buffer_size(READ_AT_ONCE)
             .max_message_size(Some(LARGEST_MESSAGE))
             .max_frame_size(Some(LARGEST_MESSAGE));
-        let connecting = tokio_tungstenite::connect_async_with_config(request, Some(config), true);
+        let tls = tls::config().map_err(|error| TransportError::Connection(error.to_string()))?;
+        let connecting = tokio_tungstenite::connect_async_tls_with_config(
+            request,
+            Some(config),
+            true,
+            Some(Connector::Rustls(tls)),
+        );
         let (stream, _response) = tokio::time::timeout(Duration::from_millis(timeout_ms), connecting)
             .await
             .map_err(|_| TransportError::Timeout)?
