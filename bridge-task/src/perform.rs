@@ -22,7 +22,7 @@ use crate::last_resort::LastResort;
 use crate::leg::{self, Permit};
 use crate::recorder::{self, Tape};
 use crate::room::{self, Joined};
-use crate::sound::{self, CalleePackets, Hops};
+use crate::sound::{self, Hops};
 
 /// Packets that may wait for the recorder: two seconds of both directions.
 const TAPPED_PACKETS: usize = 200;
@@ -55,7 +55,6 @@ pub struct Hands {
     callee: Option<String>,
     out: Option<AudioOut>,
     sound_in: Option<AudioIn>,
-    callee_packets: CalleePackets,
     /// While the sound is open.
     hops: Option<Hops>,
     created: Option<Created>,
@@ -98,9 +97,7 @@ impl Hands {
         let callee = job.callee_identity.clone();
         let record = job.plan.profile.record;
         let (folders, attempt) = (job.folders.clone(), job.attempt.clone());
-        let callee_packets = CalleePackets::default();
-        let recorder =
-            recorder::start(record, packets, callee_packets.clone(), told, folders, attempt, news.clone());
+        let recorder = recorder::start(record, packets, told, folders, attempt, news.clone());
         Ok(Self {
             job,
             livekit,
@@ -115,7 +112,6 @@ impl Hands {
             callee,
             out: None,
             sound_in: None,
-            callee_packets,
             hops: None,
             created: None,
             warm: None,
@@ -305,8 +301,8 @@ impl Hands {
         let _ = self.tape.send(Tape::Start(clock::now()));
         let Some(out) = self.out.clone() else { return };
         if let Some(sound_in) = &self.sound_in {
-            let (packets, to_agent) = (self.callee_packets.clone(), self.known.to_agent.clone());
-            self.hops = Some(Hops::watch(packets, sound_in.counts(), to_agent, out.clone()));
+            let to_agent = self.known.to_agent.clone();
+            self.hops = Some(Hops::watch(sound_in.counts(), to_agent, out.clone()));
         }
         self.spawn(async move {
             out.first_speech().await;

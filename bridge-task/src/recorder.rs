@@ -13,7 +13,6 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::perform::News;
-use crate::sound::CalleePackets;
 use tracks::Tracks;
 
 /// Packets that may wait for the disk: two seconds of both directions. What comes beyond them is left out.
@@ -27,11 +26,10 @@ pub enum Tape {
     Stop(Instant),
 }
 
-/// Runs beside a call, whether it is recorded or not: it also counts the callee's packets, and tells of the first.
+/// Runs beside a call, whether it is recorded or not: it also tells of the callee's first packet.
 pub fn start(
     record: bool,
     mut packets: mpsc::Receiver<TappedPacket>,
-    callee_packets: CalleePackets,
     mut tape: mpsc::UnboundedReceiver<Tape>,
     folders: CallFolders,
     attempt: AttemptId,
@@ -53,11 +51,8 @@ pub fn start(
             tokio::select! {
                 Some(packet) = packets.recv() => {
                     // Told first: a disk that fails harms the recording alone.
-                    if packet.direction == Direction::FromCallee {
-                        callee_packets.count();
-                        if !std::mem::replace(&mut heard, true) {
-                            let _ = news.send(News::Of(Input::Sound(SoundEvent::CalleeHeard)));
-                        }
+                    if packet.direction == Direction::FromCallee && !std::mem::replace(&mut heard, true) {
+                        let _ = news.send(News::Of(Input::Sound(SoundEvent::CalleeHeard)));
                     }
                     if let Some(writer) = &writer {
                         writer.write(packet);

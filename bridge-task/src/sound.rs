@@ -1,6 +1,5 @@
 //! What passes each hop of a call's sound, looked at once a second from the opening of the sound to its close.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -48,18 +47,6 @@ impl ToAgent {
     }
 }
 
-/// Packets of the callee's that came from the room, in time or not: counted by who gets a copy of each. Clones count
-/// the same.
-#[derive(Clone, Default)]
-pub struct CalleePackets(Arc<AtomicU64>);
-
-impl CalleePackets {
-    /// One came.
-    pub fn count(&self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
 /// All that had passed the hops of a call at one moment.
 #[derive(Clone, Copy, Default)]
 struct Passed {
@@ -72,7 +59,6 @@ struct Passed {
 
 /// The hops of a call, and what had passed them when they were looked at last.
 pub struct Hops {
-    packets: CalleePackets,
     trunk_to_room: InCounts,
     to_agent: ToAgent,
     queue: AudioOut,
@@ -82,18 +68,13 @@ pub struct Hops {
 
 impl Hops {
     /// Looks at them from now on. Must be called within a tokio runtime.
-    pub fn watch(
-        packets: CalleePackets,
-        trunk_to_room: InCounts,
-        to_agent: ToAgent,
-        queue: AudioOut,
-    ) -> Self {
+    pub fn watch(trunk_to_room: InCounts, to_agent: ToAgent, queue: AudioOut) -> Self {
         let mut beat = tokio::time::interval(LOOK_EVERY);
         // A process that was held up has not seen what it did not count.
         beat.set_missed_tick_behavior(MissedTickBehavior::Skip);
         beat.reset();
         let before = Passed::default();
-        let mut hops = Self { packets, trunk_to_room, to_agent, queue, before, beat };
+        let mut hops = Self { trunk_to_room, to_agent, queue, before, beat };
         // What passed before is not the call's.
         hops.look();
         hops
@@ -109,7 +90,7 @@ impl Hops {
     pub fn look(&mut self) -> SoundSecond {
         let (received, said) = (self.trunk_to_room.now(), self.queue.counts());
         let now = Passed {
-            packets: self.packets.0.load(Ordering::Relaxed),
+            packets: received.packets,
             trunk_to_room: received.hop,
             room_to_agent: self.to_agent.now(),
             agent_to_queue: said.agent_to_queue,

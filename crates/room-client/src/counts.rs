@@ -8,6 +8,8 @@ use audio::HopCounts;
 /// The hop from the trunk to the room, as seen by who hears it, from [`AudioIn::open`](crate::AudioIn::open) on.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Received {
+    /// Packets that came, in time or not; what was rebuilt from a copy (RED) came in another.
+    pub packets: u64,
     /// `frames` are those handed to the reader; `late` and `lost` are counted in frames of the sender's.
     pub hop: HopCounts,
     /// Interarrival jitter (RFC 3550 §6.4.1), in milliseconds.
@@ -25,7 +27,7 @@ pub struct InCounts {
 /// look may be a frame apart.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
-    counts: [AtomicU64; 7],
+    counts: [AtomicU64; 8],
     square_sum: AtomicU64,
     jitter_ms: AtomicU64,
 }
@@ -37,12 +39,12 @@ impl InCounts {
 
     /// The counts as they stand.
     pub fn now(&self) -> Received {
-        let [frames, late, lost, recovered, concealed, silent, samples] =
+        let [packets, frames, late, lost, recovered, concealed, silent, samples] =
             std::array::from_fn(|n| self.tally.counts[n].load(Ordering::Relaxed));
         let real = |bits: &AtomicU64| f64::from_bits(bits.load(Ordering::Relaxed));
         let square_sum = real(&self.tally.square_sum);
         let hop = HopCounts { frames, late, lost, recovered, concealed, silent, samples, square_sum };
-        Received { hop, jitter_ms: real(&self.tally.jitter_ms) }
+        Received { packets, hop, jitter_ms: real(&self.tally.jitter_ms) }
     }
 }
 
@@ -50,8 +52,8 @@ impl Tally {
     pub(crate) fn put(&self, received: &Received) {
         let HopCounts { frames, late, lost, recovered, concealed, silent, samples, square_sum } =
             received.hop;
-        for (at, count) in self.counts.iter().zip([frames, late, lost, recovered, concealed, silent, samples])
-        {
+        let counts = [received.packets, frames, late, lost, recovered, concealed, silent, samples];
+        for (at, count) in self.counts.iter().zip(counts) {
             at.store(count, Ordering::Relaxed);
         }
         self.square_sum.store(square_sum.to_bits(), Ordering::Relaxed);
@@ -78,7 +80,7 @@ mod tests {
             samples: 7,
             square_sum: 8.5,
         };
-        let received = Received { hop, jitter_ms: 9.25 };
+        let received = Received { packets: 10, hop, jitter_ms: 9.25 };
         tally.put(&received);
         assert_eq!(counts.clone().now(), received);
     }

@@ -55,7 +55,8 @@ impl Peer {
     ) -> Result<(Self, String), RtcError> {
         let mut config = Rtc::builder()
             .clear_codecs()
-            .enable_opus(true, false)
+            // With RED (RFC 2198) toward us: str0m rebuilds from it what was lost.
+            .enable_opus(true, true)
             // str0m would hold audio back for a missing packet, up to a second; ordering is ours.
             .set_reordering_size_audio(0);
         config.set_initial_stun_rto(FIRST_STUN_RTO);
@@ -85,7 +86,7 @@ impl Peer {
             wanted_sections: 0,
             wanted_ice_restart: false,
         };
-        Ok((peer, offer.to_sdp_string()))
+        Ok((peer, opus_first(&offer.to_sdp_string())))
     }
 
     /// Asks for receiving sections, as the server needs `count` more of them; where it names none, it wants
@@ -108,6 +109,8 @@ impl Peer {
         let Some(pending) = self.pending.take() else { return Ok(None) };
         let answer = SdpAnswer::from_sdp_string(sdp)?;
         self.rtc.sdp_api().accept_answer(pending, answer)?;
+        // Ours is plain Opus (`disable_red`), whatever the answer allows.
+        self.rtc.direct_api().set_red_send(self.sending, false);
         Ok(self.offer())
     }
 
@@ -136,7 +139,7 @@ impl Peer {
         }
         let (offer, pending) = changes.apply()?;
         self.pending = Some(pending);
-        Some(offer.to_sdp_string())
+        Some(opus_first(&offer.to_sdp_string()))
     }
 
     /// Lets time pass.
@@ -170,6 +173,13 @@ impl Peer {
             packet.payload,
         )
     }
+}
+
+/// An offer that prefers Opus, as browsers do. str0m names RED first, and the server takes the first format of a sending
+/// section for what is sent: it would tell everybody of RED, and nobody would hear the Opus. Leaving RED out of the
+/// sending section alone will not do: str0m offers no more of it after an answer without.
+fn opus_first(sdp: &str) -> String {
+    sdp.replace("SAVPF 63 111\r\n", "SAVPF 111 63\r\n")
 }
 
 /// Above this a frame counts as voice in the header extension; the queue's silence is exactly zero.

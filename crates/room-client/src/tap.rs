@@ -15,7 +15,7 @@ pub enum Direction {
 }
 
 /// One Opus packet as it was on the wire. Packets from the callee come as they arrived, so possibly out
-/// of order or with holes: `rtp_time` tells.
+/// of order or with holes: `rtp_time` tells. One that came as a copy in the next (RED) comes right before that.
 #[derive(Clone, Debug)]
 pub struct TappedPacket {
     /// Which way it went.

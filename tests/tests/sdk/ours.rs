@@ -6,10 +6,12 @@ use std::time::Duration;
 use audio::SampleRate;
 use audio::levels::{goertzel_dbfs, rms_dbfs, tone};
 use calls::secret::Secret;
-use room_client::{AudioIn, AudioOut, Room, RoomConfig, RoomEvent};
+use room_client::{AudioIn, AudioOut, Received, Room, RoomConfig, RoomEvent, TappedPacket};
 use rooms::{JoinToken, Livekit};
 use sim::stack::LiveKitServer;
-use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::mpsc::{self, UnboundedReceiver};
+
+use super::lossy::LossyWay;
 
 pub const RATE: SampleRate = SampleRate::Hz16000;
 const SOON: Duration = Duration::from_secs(10);
@@ -35,6 +37,11 @@ impl Place {
         self.server.url()
     }
 
+    /// A way to it that loses packets.
+    pub async fn lossy_way(&self) -> LossyWay {
+        LossyWay::to(self.server.port(), self.server.udp_port()).await
+    }
+
     pub fn token(&self, identity: &str) -> Secret {
         let (key, secret) = self.server.credentials();
         let livekit = Livekit::new(&self.url(), &Secret::new(key.to_owned()), secret).unwrap();
@@ -45,12 +52,17 @@ impl Place {
 
     /// Our client joins as `bridge` and listens to `sdk`, who may come later.
     pub async fn join(&self) -> Ours {
+        self.join_over(self.url(), None).await
+    }
+
+    /// The same by another way, with a copy of the packets.
+    pub async fn join_over(&self, url: String, packet_tap: Option<mpsc::Sender<TappedPacket>>) -> Ours {
         let config = RoomConfig {
-            url: self.url(),
+            url,
             token: self.token("bridge").expose().to_owned().into(),
             sample_rate: RATE,
             track_name: "ultravox-agent-audio".to_owned(),
-            packet_tap: None,
+            packet_tap,
         };
         let (room, out, audio_in, events) = Room::join(config).await.unwrap();
         room.listen_to("sdk");
@@ -71,6 +83,11 @@ impl Ours {
     /// Says a tone of −12 dBFS for `ms`.
     pub fn say(&self, hz: f64, ms: u32) {
         assert_eq!(self.out.push(self.out.utterance(), &tone(RATE, hz, -12.0, RATE.samples_in_ms(ms))), 0);
+    }
+
+    /// What came in so far.
+    pub fn received(&self) -> Received {
+        self.audio_in.counts().now()
     }
 
     /// What comes in the next `ms`; frames never cease.

@@ -1,6 +1,6 @@
 //! The stories. 440 Hz is always ours, 660 Hz the SDK's.
 
-use room_client::{ParticipantKind, RoomEvent};
+use room_client::{Direction, ParticipantKind, RoomEvent};
 use tests::sdk::Peer;
 
 use super::ours::{Ours, Place, is_silent, level, place};
@@ -80,6 +80,38 @@ async fn who_mutes_is_silent_and_is_heard_again_afterwards() {
         ours.hear_until("the tone again", |sound| level(sound, THEIRS) > -14.0).await;
     }
     assert_tones_both_ways(&mut ours, &mut sdk).await;
+}
+
+/// The SDK sends RED (RFC 2198), the server forwards it, and a packet that is lost on its way to us is in the next.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_lost_toward_us_is_in_the_next_packet_and_nothing_is_made_up_for_it() {
+    let Some(place) = place().await else { return };
+    let way = place.lossy_way().await;
+    let (mut sdk, _) = sdk_joins(&place).await;
+    sdk.publish(THEIRS).await.unwrap();
+    let (tap, mut tapped) = tokio::sync::mpsc::channel(2000);
+    let mut ours = place.join_over(way.url(), Some(tap)).await;
+    ours.hear_until("the SDK's tone", |sound| level(sound, THEIRS) > -20.0).await;
+    ours.hear(500).await;
+
+    while tapped.try_recv().is_ok() {}
+    let (before, lost_before) = (ours.received(), way.lost());
+    let sound = ours.hear(5000).await;
+    let (after, lost) = (ours.received(), way.lost() - lost_before);
+    assert!((20..30).contains(&lost), "{lost} packets were lost on the way");
+    let hop = after.hop.since(&before.hop);
+    assert!(hop.recovered.abs_diff(lost) <= 1 && hop.lost == hop.recovered, "of {lost}: {hop:?}");
+    assert!((level(&sound, THEIRS) + 12.0).abs() < 1.0, "the tone at {:.1} dBFS", level(&sound, THEIRS));
+
+    // Opus' own copies would come with the packet after, and later: the packets themselves have no hole.
+    let mut times = Vec::new();
+    while let Ok(packet) = tapped.try_recv() {
+        if packet.direction == Direction::FromCallee {
+            times.push(packet.rtp_time);
+        }
+    }
+    assert!(times.len() > 200, "{} packets", times.len());
+    assert!(times.windows(2).all(|pair| pair[1].wrapping_sub(pair[0]) == 960), "{times:?}");
 }
 
 /// An SDK makes up what does not come, so what comes is counted: toward the room nothing ever pauses.

@@ -2,7 +2,8 @@
 //!
 //! The receiver has no loudspeaker, so there is no jitter buffer: a packet in its turn is decoded and handed on at once.
 //! [`Order`] says what comes next and what is missing before it, [`Steady`] keeps the stream at one second a second; here is
-//! what fills a hole: the copy in the next packet (in-band FEC), else a guess that fades, else silence.
+//! what fills a hole: the copy in the next packet (in-band FEC), else a guess that fades, else silence. A packet that came
+//! as a copy in the next (RED) is none: str0m gives it before that one, and it is played at once.
 
 use std::time::Instant;
 
@@ -65,8 +66,10 @@ impl Incoming {
             return;
         }
         let now = packet.at;
-        if self.arrivals.note(packet.seq, packet.time, now) && self.was_kept {
-            // The one before was lost, and came as a copy in this one.
+        if !self.arrivals.note(packet.seq, packet.time, now) {
+            self.received.packets += 1;
+        } else if self.was_kept {
+            // The one before was lost, and came as a copy in this one, which was counted with it.
             self.received.hop.lost += 1;
             self.received.hop.recovered += 1;
         }

@@ -22,6 +22,7 @@ pub struct LiveKitServer {
     log: PathBuf,
     starts: u32,
     port: u16,
+    udp_port: u16,
     key: String,
     secret: Secret,
 }
@@ -47,7 +48,7 @@ impl LiveKitServer {
     }
 
     fn configure(binary: &Path, dir: &Path, redis: Option<&str>, force_tcp: bool) -> Result<Self> {
-        let port = free_tcp_port()?;
+        let (port, udp_port) = (free_tcp_port()?, free_udp_port()?);
         let key = "local".to_owned();
         let secret = random_text(40);
         // node_ip keeps the server off public STUN; without enable_loopback_candidate its UDP socket is on
@@ -63,7 +64,7 @@ impl LiveKitServer {
                 "node_ip": "127.0.0.1",
                 "enable_loopback_candidate": true,
                 "ips": { "includes": ["127.0.0.1/32"] },
-                "udp_port": free_udp_port()?,
+                "udp_port": udp_port,
                 "tcp_port": if force_tcp { free_tcp_port()? } else { 0 },
                 "force_tcp": force_tcp,
                 "stun_servers": ["127.0.0.1:3478"],
@@ -86,6 +87,7 @@ impl LiveKitServer {
             log: dir.join("livekit-server.log"),
             starts: 0,
             port,
+            udp_port,
             key,
             secret: Secret::new(secret),
         })
@@ -104,6 +106,11 @@ impl LiveKitServer {
     /// The port of the API and the signalling, on 127.0.0.1.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// The port of all media, on 127.0.0.1, unless it goes over TCP.
+    pub fn udp_port(&self) -> u16 {
+        self.udp_port
     }
 
     /// API key and secret, drawn for this server.
