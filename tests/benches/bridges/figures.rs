@@ -47,9 +47,10 @@ const WITHOUT_RATIO: [&str; 5] = [
 ];
 
 /// Of each call many values, which are taken together over all rounds.
-const SOUNDS: [(&str, &str, OfSound); 6] = [
-    ("added_to_agent", "delay, phone → agent", |s| s.marked.to_agent_ms.clone()),
-    ("added_to_callee", "delay, agent → phone", |s| s.marked.to_callee_ms.clone()),
+const SOUNDS: [(&str, &str, OfSound); 7] = [
+    ("to_agent", "delay, phone → agent", |s| s.marked.to_agent_ms.clone()),
+    ("to_callee", "delay, agent → phone", |s| s.marked.to_callee_ms.clone()),
+    ("server_alone", "livekit-server alone, phone → phone", |s| s.marked.server_alone_ms.clone()),
     ("gap_error", "gap error at the phone", |s| s.talking.gap_errors_ms.clone()),
     ("gap_error_beside_hog", "the same beside a busy process on each core", |s| {
         s.talking.gap_errors_beside_hog_ms.clone()

@@ -3,7 +3,8 @@
 //! Both carry the same calls: the same livekit-server, phone, agent's stand-in and recorded speech, one call a
 //! process, in turns. Who begins changes from round to round, so that a machine that gets busier is nobody's
 //! advantage. A round is three calls for each bridge: both talk ([`talking`]), both mark times ([`marked`]), the
-//! callee talks over a network that loses packets ([`lossy`]).
+//! callee talks over a network that loses packets ([`lossy`]). After the marks two phones talk to each other, so that it
+//! is known what of a delay is the server's ([`server_alone`]).
 //!
 //! `ROUNDS` says how many rounds (10), `PYTHON_SAMPLE_RATE` changes the Python bridge's rate, and `BENCH_REPORT` names
 //! the directory for `report.md` and `report.json`; without it only the table is printed. What other programs measured
@@ -21,6 +22,7 @@ mod parts;
 mod python;
 mod report;
 mod running;
+mod server_alone;
 mod talking;
 mod targets;
 

@@ -11,20 +11,18 @@ use sim::mark::mark;
 use sim::stack::{Call, Packets, Step};
 use sim::ultravox::{Line, Moment, Times, Trouble};
 use sim::{stack, ultravox};
+use tests::measure::delays::{self, LEAST_APART_MS, MOST_APART_MS};
 use tests::measure::stale::Tail;
 use tests::measure::timed::Timed;
-use tests::measure::{RATE, delays, marks};
+use tests::measure::{RATE, marks};
 use tests::{Scene, agent, person};
 
 use crate::machine::{Busy, Load};
 use crate::running::Running;
-use crate::{Bridge, Settings};
+use crate::{Bridge, Settings, server_alone};
 
 /// For so long both sides mark.
 const MARKING: Duration = Duration::from_secs(7);
-/// Between two marks; that of each to the next is another.
-const LEAST_APART_MS: u64 = 110;
-const MOST_APART_MS: u64 = 170;
 /// Marks are sent at once: this is more than one is long.
 const MARK_AHEAD: Duration = Duration::from_millis(100);
 /// What the agent has sent when it is interrupted, each so many times.
@@ -45,6 +43,8 @@ pub struct Marked {
     pub to_agent_ms: Vec<f64>,
     /// Of each mark of the agent's: to the phone.
     pub to_callee_ms: Vec<f64>,
+    /// Of packets that no bridge carries, right after the call: from one phone through the server to another.
+    pub server_alone_ms: Vec<f64>,
     /// Interruptions of an agent that was 100 ms ahead.
     pub short_tails: Vec<Tail>,
     /// Of one that was 30 s ahead.
@@ -91,6 +91,7 @@ pub async fn measure(scene: &Scene, settings: &Settings, bridge: Bridge, round: 
     let sound = Sound::of(&call).await?;
     call.callee_hangs_up().await?;
     call.ends().await?;
+    let server_alone_ms = server_alone::measure(scene).await.context("livekit-server alone")?;
     let (sent_to_agent, to_agent_ms) = sound.to_agent(began_ms..marked_ms)?;
     let (sent_to_callee, to_callee_ms) = sound.to_callee(began_ms..marked_ms)?;
     for (sent, came) in [(sent_to_agent, to_agent_ms.len()), (sent_to_callee, to_callee_ms.len())] {
@@ -100,7 +101,15 @@ pub async fn measure(scene: &Scene, settings: &Settings, bridge: Bridge, round: 
     let marks_sent = (sent_to_agent, sent_to_callee);
     let mut tails = sound.tails(&ends_ms)?;
     let long_tails = tails.split_off(INTERRUPTIONS);
-    Ok(Marked { to_agent_ms, to_callee_ms, short_tails: tails, long_tails, marks_sent, machine })
+    Ok(Marked {
+        to_agent_ms,
+        to_callee_ms,
+        server_alone_ms,
+        short_tails: tails,
+        long_tails,
+        marks_sent,
+        machine,
+    })
 }
 
 /// Interrupts the agent so often with each of [`AHEAD`]; returns when each silence was over (Unix milliseconds).

@@ -29,13 +29,15 @@ const REST: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_secs(10);
 /// The share after which a worker is looked at first: what is built once, and what the allocator keeps, is there.
 const EARLY_PERCENT: u32 = 10;
+/// But after so many short calls, if that is not more than half of them: each of the allocator's arenas has had several.
+const EARLY_AT_LEAST: u32 = 5 * AT_ONCE;
 
 /// What was seen of a worker.
 #[derive(Debug, Serialize)]
 pub struct Soak {
     /// What was carried.
     what: String,
-    /// When a tenth was done, and at the end.
+    /// When the first part was done, and at the end.
     early: Held,
     late: Held,
     /// Memory gained between the two for each call, or second, in kB (10³ bytes).
@@ -70,10 +72,10 @@ pub async fn short_calls(scene: &Scene, settings: &Settings, calls: u32) -> Resu
     let crowd = Crowd::begin(scene, settings, (AT_ONCE, longest), talker(SHORT * 2)).await?;
     let begun = Instant::now();
     let mut samples = vec![Held::by(crowd.worker(), 0)?];
-    let tenth = (calls * EARLY_PERCENT / 100).max(1);
-    let mut otherwise = carry(&crowd, 0..tenth, &mut samples).await?;
-    let early = at_rest(&crowd, tenth).await?;
-    otherwise += carry(&crowd, tenth..calls, &mut samples).await?;
+    let first = (calls * EARLY_PERCENT / 100).max(EARLY_AT_LEAST.min(calls / 2)).max(1);
+    let mut otherwise = carry(&crowd, 0..first, &mut samples).await?;
+    let early = at_rest(&crowd, first).await?;
+    otherwise += carry(&crowd, first..calls, &mut samples).await?;
     let late = at_rest(&crowd, calls).await?;
     crowd.end().await?;
     ensure!(otherwise * 10 <= calls, "{otherwise} of {calls} calls did not go well: see the worker's log");

@@ -82,7 +82,7 @@ mod tests {
 
     #[test]
     fn a_codec_moves_all_marks_by_its_look_ahead_and_hides_few() {
-        for rate in [SampleRate::Hz16000, SampleRate::Hz24000, SampleRate::Hz48000] {
+        for rate in [SampleRate::Hz8000, SampleRate::Hz16000, SampleRate::Hz24000, SampleRate::Hz48000] {
             let begins_ms = [101, 305, 552, 777];
             let pcm = sound(rate, &begins_ms.map(|ms| rate.samples_in_ms(ms)));
             let (mut encoder, mut decoder) = (Encoder::new(rate).unwrap(), Decoder::new(rate).unwrap());

@@ -49,10 +49,11 @@ impl Timed {
         Ok(Self { pieces: pieces.iter().map(piece).collect(), pcm: at_line_rate(rate, pcm) })
     }
 
-    /// Messages of an agent's call. A message that ends within a sample has its half counted to the next.
+    /// Messages of an agent's call. A message that ends within a sample has its half counted to the next. The two are
+    /// asked for one after the other while the call goes on, so what only one of them holds is left out.
     ///
     /// # Errors
-    /// When the messages are not as long as the sound.
+    /// Those of [`Self::new`].
     pub fn of_messages(rate: SampleRate, pcm: &[i16], messages: &[Moment]) -> Result<Self> {
         let mut bytes = 0;
         let pieces = messages.iter().map(|message| {
@@ -60,8 +61,16 @@ impl Timed {
             bytes += message.bytes;
             (message.at_us, bytes / 2 - before)
         });
-        let pieces: Vec<_> = pieces.collect();
-        Self::new(rate, pcm, &pieces)
+        let mut samples = 0;
+        let mut there = Vec::new();
+        for piece in pieces {
+            if samples + piece.1 > pcm.len() {
+                break;
+            }
+            samples += piece.1;
+            there.push(piece);
+        }
+        Self::new(rate, &pcm[..samples], &there)
     }
 
     /// Packets, each decoded at once as it comes by a decoder at `rate`: what nobody could do earlier.
@@ -154,6 +163,17 @@ mod tests {
         let sound = Timed::of_messages(RATE, &[1, 2, 3, 4], &messages).unwrap();
         let pieces: Vec<_> = sound.pieces().map(|(_, pcm)| pcm.to_vec()).collect();
         assert_eq!(pieces, [vec![1], vec![2, 3], vec![4]]);
+    }
+
+    #[test]
+    fn what_came_between_asking_for_the_sound_and_for_its_times_is_left_out() {
+        let messages = [(0, 4), (10, 4), (20, 4)].map(|(at_us, bytes)| Moment { at_us, bytes });
+        let pieces_of = |pcm: &[i16], messages: &[Moment]| {
+            let sound = Timed::of_messages(RATE, pcm, messages).unwrap();
+            sound.pieces().map(|(_, pcm)| pcm.to_vec()).collect::<Vec<_>>()
+        };
+        assert_eq!(pieces_of(&[1, 2, 3, 4], &messages), [vec![1, 2], vec![3, 4]]);
+        assert_eq!(pieces_of(&[1, 2, 3, 4, 5, 6], &messages[..2]), [vec![1, 2], vec![3, 4]]);
     }
 
     #[test]
