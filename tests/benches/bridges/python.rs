@@ -108,7 +108,9 @@ impl PythonCall {
     /// Waits for the end of the process, and that its room is gone.
     pub async fn ends(mut self) -> Result<Seen> {
         let status = self.child.exit(PATIENCE).await?;
-        ensure!(status.success(), "the bridge ended with {status}:\n{}", self.said());
+        // The SDK's library may abort while Python ends (a panic in one of its threads): the call is over by then.
+        let is_over = self.at_ms("ended").is_ok();
+        ensure!(status.success() || is_over, "the bridge ended with {status}:\n{}", self.said());
         self.stage.has_no_room(&self.room, PATIENCE).await?;
         let leg = self.phone("the leg is over", Call::is_over).await?;
         Ok(Seen {
