@@ -134,6 +134,7 @@ impl Sources {
             ways: Ways {
                 call_history: url.map(|url| deployment::call_history(&aws, url)),
                 meters: settings.meters.clone(),
+                traces: settings.traces.clone(),
             },
             stored: settings.secrets_stage.clone().map(|stage| (stage, aws)),
             task: arn.unwrap_or_else(|| settings.task.clone()),
@@ -172,10 +173,12 @@ impl Sources {
 /// Where reports go where no secrets are asked of AWS: to upstream if its queue is named. AWS is not looked for
 /// otherwise.
 pub async fn ways(settings: &Settings) -> Ways {
-    let meters = settings.meters.clone();
-    let Some(url) = &settings.call_history_queue_url else { return Ways { call_history: None, meters } };
+    let (meters, traces) = (settings.meters.clone(), settings.traces.clone());
+    let Some(url) = &settings.call_history_queue_url else {
+        return Ways { call_history: None, meters, traces };
+    };
     let call_history = Some(deployment::call_history(&deployment::aws().await, url));
-    Ways { call_history, meters }
+    Ways { call_history, meters, traces }
 }
 
 /// A job that lay in a call folder.
@@ -210,7 +213,8 @@ pub async fn take_up(id: &AttemptId, settings: &Settings) -> anyhow::Result<Take
     let found = sources.job(id).await?.ok_or_else(|| no_job(id, settings))?;
     let claim_by = clock::instant_of(found.deadline);
     let credentials = sources.credentials(&found.plan.profile.country, claim_by, settings).await;
-    let Sources { folders, ways, task, .. } = sources;
+    let Sources { folders, mut ways, task, .. } = sources;
+    ways.traces = ways.traces.map(|traces| traces.within(found.traceparent.as_deref()));
     let credentials = match credentials {
         Ok(credentials) => credentials,
         Err(problem) => {

@@ -357,7 +357,7 @@ mod tests {
         let stand = Stand::that_fails(0).await;
         let mut resort = resort(folder.path(), outbound());
         let Attempt { id, plan, .. } = resort.attempt.clone();
-        let ways = Ways { call_history: Some(stand.queue()), meters: telemetry::metrics::Meters::default() };
+        let ways = Ways { call_history: Some(stand.queue()), ..Ways::default() };
         resort.attempt.reports = Reports::start(ways, &id, &plan, None);
         resort.follow(&Input::Leg(LegEvent::ClaimTaken { detail: "task b".into() }));
         resort.tell_that_it_broke().await;

@@ -62,10 +62,7 @@ fn main() -> ExitCode {
     if let Some(complaint) = Environment::complaint(&settings.unheard) {
         tracing::warn!(detail = complaint, "not used");
     }
-    // The provider of the whole process, for TLS and DTLS alike.
-    if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
-        tracing::debug!("a crypto provider was installed already");
-    }
+    install_crypto();
     let runtime = match runtime(&cli.command) {
         Ok(runtime) => runtime,
         Err(error) => return complain(&anyhow::Error::new(error).context("no asynchronous runtime")),
@@ -79,6 +76,12 @@ fn main() -> ExitCode {
     // A disk that hangs must not keep a process whose call is over.
     runtime.shutdown_timeout(SHUTDOWN_CAP);
     code
+}
+
+/// The provider of the whole process, for TLS and DTLS alike.
+fn install_crypto() {
+    // A second time it is there.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
 }
 
 /// One call is one thread's work: the media loop, the sockets and the codec take a few per cent of it.

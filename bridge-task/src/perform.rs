@@ -90,6 +90,7 @@ impl Hands {
         )
         .context("LiveKit")?;
         let agent = Agent::for_profile(&job.plan.profile.agent).context("the agent")?;
+        let agent = agent.within_trace(job.reports.traceparent());
         let facts = FactsWriter::start(job.folders.clone(), job.attempt.clone(), job.writer.clone());
         let context = job.log_context();
         let (tap, packets) = mpsc::channel(TAPPED_PACKETS);

@@ -15,6 +15,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use telemetry::call_history::About;
 use telemetry::metrics::{Meters, Place};
+use telemetry::traces::{Process, Trace, Traces};
 
 use history::History;
 #[cfg(test)]
@@ -32,6 +33,8 @@ pub struct Ways {
     pub call_history: Option<Queue>,
     /// Where it is measured.
     pub meters: Meters,
+    /// Where its part of the call's trace goes.
+    pub traces: Option<Traces>,
 }
 
 /// The reports of one attempt. Clones report together.
@@ -45,6 +48,7 @@ struct Inner {
     meters: Meters,
     history: Option<History>,
     call_history: Option<Queue>,
+    trace: Option<(Traces, Mutex<Trace>)>,
     told: Mutex<Told>,
 }
 
@@ -61,7 +65,12 @@ impl Reports {
     /// and hears of none. Must be called within a tokio runtime.
     pub fn start(ways: Ways, attempt: &AttemptId, plan: &CallPlan, room: Option<&str>) -> Self {
         let ways = if plan.leg == Leg::Inbound { Ways::default() } else { ways };
+        let trace = ways.traces.map(|traces| {
+            let trace = traces.begin(Process::Call, attempt, Timestamp::now());
+            (traces, Mutex::new(trace))
+        });
         Self(Arc::new(Inner {
+            trace,
             about: About::attempt(attempt, plan, room),
             place: Place::of(&plan.profile),
             meters: ways.meters,
@@ -77,6 +86,7 @@ impl Reports {
         let Inner { about, place, meters, call_history, .. } = &*self.0;
         let told = Told { last: self.told().last, ended: false };
         Self(Arc::new(Inner {
+            trace: None,
             about: about.clone(),
             place: place.clone(),
             meters: meters.clone(),
@@ -89,6 +99,7 @@ impl Reports {
     /// Tells of a fact, if anybody is told of such.
     pub fn fact(&self, at: Timestamp, fact: &Fact) {
         self.0.meters.fact(at, Some(&self.0.place), fact);
+        self.in_trace(|trace| trace.note(at, fact));
         let mut told = self.told();
         let at = told.next_moment(at);
         let event = self.0.about.event(at, fact);
@@ -109,10 +120,32 @@ impl Reports {
         drop(told);
         self.tell(self.0.about.ended(at, outcome));
         self.0.meters.outcome(at, &self.0.place, outcome);
+        self.in_trace(|trace| trace.outcome(outcome));
+    }
+
+    /// The `traceparent` of requests to vendors, if there is a trace.
+    pub fn traceparent(&self) -> Option<String> {
+        self.in_trace(|trace| trace.parent_of_requests())
     }
 
     /// Waits until upstream was told, but not for long. What is told later is not heard.
     pub async fn close(&self) {
+        tokio::join!(self.close_history(), self.send_trace());
+    }
+
+    async fn send_trace(&self) {
+        let spans = self.in_trace(|trace| trace.take(Timestamp::now()));
+        if let (Some((traces, _)), Some(spans)) = (&self.0.trace, spans) {
+            traces.send(spans).await;
+        }
+    }
+
+    fn in_trace<T>(&self, doing: impl FnOnce(&mut Trace) -> T) -> Option<T> {
+        let (_, trace) = self.0.trace.as_ref()?;
+        Some(doing(&mut trace.lock().unwrap_or_else(PoisonError::into_inner)))
+    }
+
+    async fn close_history(&self) {
         if let Some(history) = &self.0.history {
             let left = history.close(CLOSE_CAP).await;
             if left > 0 {
@@ -183,7 +216,7 @@ pub(crate) mod tests {
     async fn told(leg: Leg, tell: impl FnOnce(&Reports)) -> Vec<(String, String)> {
         let stand = Stand::that_fails(0).await;
         let id = AttemptId::new(CallKey::from_sqs_message("m"), 1);
-        let ways = Ways { call_history: Some(stand.queue()), meters: Meters::default() };
+        let ways = Ways { call_history: Some(stand.queue()), meters: Meters::default(), traces: None };
         let reports = Reports::start(ways, &id, &plan(leg), Some("room"));
         tell(&reports);
         reports.close().await;

@@ -12,6 +12,7 @@ use cloud::profiles::{Environment, Variables};
 use telemetry::Format;
 use telemetry::metrics::prometheus::Prometheus;
 use telemetry::metrics::{Meters, Stage};
+use telemetry::traces::Traces;
 
 use crate::cli::{Cli, Command};
 use crate::deployment::{self, Deployment};
@@ -33,6 +34,8 @@ pub struct Settings {
     pub worker: Option<WorkerSettings>,
     /// The queue on which upstream is told of its calls; none: it is not.
     pub call_history_queue_url: Option<String>,
+    /// Where calls' traces go; `None`: there are none.
+    pub traces: Option<Traces>,
     /// Where calls are measured: a deployment's in CloudWatch, a worker's by who asks it.
     pub meters: Meters,
     /// How log lines look.
@@ -97,6 +100,12 @@ impl Settings {
             problems.push(problem);
             Duration::ZERO
         });
+        let stage = get("OCG_STAGE").unwrap_or("local").to_owned();
+        let traces = traces(get("OTEL_EXPORTER_OTLP_ENDPOINT"), get("OTEL_EXPORTER_OTLP_HEADERS"), &stage);
+        let traces = traces.unwrap_or_else(|problem| {
+            problems.push(problem);
+            None
+        });
         if !problems.is_empty() {
             // What two of our readers miss is said once.
             let mut seen = std::collections::BTreeSet::new();
@@ -126,7 +135,8 @@ impl Settings {
             log_format,
             words: on_terminal || get("OCG_SHOW_WORDS") == Some("1"),
             drain_for,
-            stage: get("OCG_STAGE").unwrap_or("local").to_owned(),
+            stage,
+            traces,
             task: get("OCG_TASK").map_or_else(|| format!("{host}/{}", std::process::id()), str::to_owned),
             variables,
         })
@@ -145,6 +155,12 @@ impl Settings {
             (None, _) => Ok(CallFolders::in_directory(&self.calls)?),
         }
     }
+}
+
+fn traces(endpoint: Option<&str>, headers: Option<&str>, stage: &str) -> Result<Option<Traces>, String> {
+    let Some(endpoint) = endpoint.filter(|endpoint| !endpoint.is_empty()) else { return Ok(None) };
+    crate::install_crypto();
+    Traces::to(endpoint, headers, "bridge-task", stage).map(Some)
 }
 
 #[cfg(test)]

@@ -142,6 +142,7 @@ async fn make(
         made_by: format!("terminal ({})", settings.task),
         made_at,
         deadline: made_at + CLAIM_WITHIN,
+        traceparent: None,
     };
     // The key was drawn just now, so the claim is nobody else's.
     drop(folders.claim_job(&attempt, &document).await?);

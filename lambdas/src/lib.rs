@@ -2,4 +2,5 @@
 
 pub mod router;
 pub mod settings;
+pub mod traces;
 pub mod watcher;

@@ -17,6 +17,8 @@ pub struct Settings {
     pub dead_letter_queue_url: String,
     /// `CALL_HISTORY_QUEUE_URL`: where upstream is told; without, it is not.
     pub call_history_queue_url: Option<String>,
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT`: where traces go; without, there are none.
+    pub traces_endpoint: Option<String>,
     /// `ECS_CLUSTER`, `TASK_DEFINITION`, `TASK_CONTAINER`, `TASK_CAPACITY_PROVIDER`, `TASK_SUBNETS`,
     /// `TASK_SECURITY_GROUPS`, `TASK_PUBLIC_IP`.
     pub task: TaskSettings,
@@ -42,6 +44,7 @@ impl Settings {
             trigger_call_queue_url: reader.required("TRIGGER_CALL_QUEUE_URL", "where messages come from"),
             dead_letter_queue_url: reader.required("DEAD_LETTER_QUEUE_URL", "where refused messages go"),
             call_history_queue_url: reader.optional("CALL_HISTORY_QUEUE_URL"),
+            traces_endpoint: reader.optional("OTEL_EXPORTER_OTLP_ENDPOINT"),
             task: TaskSettings {
                 cluster: reader.required("ECS_CLUSTER", "the cluster that runs the calls"),
                 task_definition: reader.required("TASK_DEFINITION", "the task definition of a call"),

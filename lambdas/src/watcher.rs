@@ -20,6 +20,7 @@ use settler::Settler;
 use telemetry::metrics::{Meters, Stage};
 use tokio::time::timeout;
 
+use crate::traces::traces;
 use settings::Settings;
 use stopped::StoppedTask;
 
@@ -67,6 +68,7 @@ impl Function {
             tasks: Some(Tasks::new(aws_sdk_ecs::Client::new(&aws), &settings.cluster)),
             policy: settings.policy,
             meters: Meters { emf: Some(Stage::new(&settings.stage)), prometheus: None },
+            traces: traces(settings.traces_endpoint.as_deref(), "watcher", &settings.stage)?,
         };
         Ok(Self { settler, events: queue(&settings.task_events_queue_url) })
     }

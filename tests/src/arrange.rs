@@ -215,6 +215,7 @@ impl Arrangement {
             made_by: "tests".to_owned(),
             made_at: now,
             deadline: now + SignedDuration::try_from(self.claim_within).context("claim_within")?,
+            traceparent: None,
         };
         ensure!(folders.claim_job(&attempt, &job).await?.is_ours(), "the attempt is taken");
         folders.note_launched(&attempt, &Launched { v: V, task: "tests".to_owned(), at: now }).await?;

@@ -70,6 +70,7 @@ pub async fn open(settings: &Settings, worker: &WorkerSettings) -> anyhow::Resul
         tasks: None,
         policy: worker.settling,
         meters: settings.meters.clone(),
+        traces: settings.traces.clone(),
     };
     let router = Router {
         name,
@@ -81,6 +82,7 @@ pub async fn open(settings: &Settings, worker: &WorkerSettings) -> anyhow::Resul
         policy: worker.policy,
         paces: Paces::shared_by(1.0),
         meters: settings.meters.clone(),
+        traces: settings.traces.clone(),
     };
     Ok(Opened { router, settler, inbox: queues.inbox })
 }

@@ -61,6 +61,14 @@ impl Agent {
         }
     }
 
+    /// The same vendor; requests say in which trace they are (W3C Trace Context, `traceparent`).
+    #[must_use]
+    pub fn within_trace(self, traceparent: Option<String>) -> Self {
+        match self {
+            Self::Ultravox(client) => Self::Ultravox(client.within_trace(traceparent)),
+        }
+    }
+
     /// Creates the agent's call for a plan. Asks again when the vendor says when to (429, 503), all
     /// within `within` (see [`CREATE_LIMIT`]); every such wait is told to `on_wait` before it begins.
     pub async fn create(

@@ -78,6 +78,7 @@ fn job() -> Job {
         made_by: "me".to_owned(),
         made_at: at(),
         deadline: at(),
+        traceparent: None,
     }
 }
 

@@ -18,6 +18,7 @@ use cloud::queue::{Queue, Received};
 use jiff::Timestamp;
 use serde_json::Value;
 use telemetry::metrics::{Meters, Metric, Sample};
+use telemetry::traces::Traces;
 use tokio::time::timeout;
 
 pub use launch::Launch;
@@ -48,6 +49,8 @@ pub struct Router {
     pub paces: Paces,
     /// Where it is measured.
     pub meters: Meters,
+    /// Where its part of calls' traces goes; `None`: there are none.
+    pub traces: Option<Traces>,
 }
 
 impl Router {
@@ -75,7 +78,7 @@ impl Router {
             }
         };
         // All of it is done or left undone in a few seconds: other messages wait.
-        tokio::join!(again, self.tell(way.refusal()), way.write_facts(&verdict));
+        tokio::join!(again, self.tell(way.refusal()), way.write_facts(&verdict), way.send_trace());
         verdict
     }
 

@@ -12,6 +12,7 @@ use serde_json::Value;
 use telemetry::CallContext;
 use telemetry::call_history::About;
 use telemetry::metrics::Place;
+use telemetry::traces::{Process, TRACEPARENT, Trace};
 
 use crate::paces::Limits;
 use crate::{ASIDE_WITHIN, Launch, Router};
@@ -30,6 +31,9 @@ pub(crate) struct Way<'a> {
     known: Option<(String, String)>,
     /// Where it goes: once it is claimed.
     place: Option<Place>,
+    began: Timestamp,
+    /// Its part of a trace: of a message that became an attempt.
+    trace: Option<Trace>,
 }
 
 impl<'a> Way<'a> {
@@ -56,6 +60,8 @@ impl<'a> Way<'a> {
             refusal,
             known: None,
             place: None,
+            began: message.sent_at,
+            trace: None,
         }
     }
 
@@ -89,6 +95,7 @@ impl<'a> Way<'a> {
         if let Effect::PutJob { plan, .. } = &effect {
             self.known = Some((plan.call_id.clone(), plan.profile.country.clone()));
             self.place = Some(Place::of(&plan.profile));
+            self.begin_trace();
         }
         match self.router.folders.route(effect, &self.signature).await {
             Ok(input) => input,
@@ -100,7 +107,8 @@ impl<'a> Way<'a> {
                 Input::Place(self.router.paces.take(&self.router.folders, &attempt, &country, limits).await)
             }
             Err(Effect::PutBack { attempt, delay }) => {
-                let sent = self.router.queue.send_again(&attempt, self.body, delay).await;
+                let trace = self.signature.attributes.get(TRACEPARENT).map(String::as_str);
+                let sent = self.router.queue.send_again(&attempt, self.body, delay, trace).await;
                 Input::PutBack(sent.map(drop).map_err(|error| error.to_string()))
             }
             // The folder does everything else, and nothing waits for an answer to the rest.
@@ -145,7 +153,23 @@ impl<'a> Way<'a> {
         telemetry::log(&context, &fact);
         let at = Timestamp::now();
         self.router.meters.fact(at, self.place.as_ref(), &fact);
+        if let Some(trace) = &mut self.trace {
+            trace.note(at, &fact);
+        }
         self.facts.push((at, fact));
+    }
+
+    fn begin_trace(&mut self) {
+        let Some(traces) = &self.router.traces else { return };
+        let upstream = self.signature.attributes.get(TRACEPARENT).map(String::as_str);
+        self.trace = Some(traces.within(upstream).begin(Process::Route, &self.routing.attempt(), self.began));
+    }
+
+    /// Tells what there is of the call's trace.
+    pub(crate) async fn send_trace(&self) {
+        if let (Some(traces), Some(trace)) = (&self.router.traces, &self.trace) {
+            traces.send(trace.clone().take(Timestamp::now())).await;
+        }
     }
 
     /// What happened goes into the call's folder, if there is one. A refusal leaves none.

@@ -3,6 +3,8 @@
 use agents::Agent;
 use calls::cost::Cost;
 use calls::fact::Fact;
+use jiff::Timestamp;
+use telemetry::traces::{Process, TRACEPARENT};
 use tokio::time::timeout;
 
 use crate::ASIDE_WITHIN;
@@ -22,6 +24,20 @@ impl Hands<'_> {
             self.record(Fact::AgentBilled { seconds });
             self.record(Fact::Cost(cost));
         }
+    }
+
+    /// Tells what there is of the call's trace, once something was settled.
+    pub(crate) async fn send_trace(&self) {
+        let is_settled = self.facts.iter().any(|(_, fact)| matches!(fact, Fact::Settled { .. }));
+        let (Some(traces), true, Some((began, _))) = (&self.settler.traces, is_settled, self.facts.first())
+        else {
+            return;
+        };
+        let upstream = self.standing.message.as_ref().and_then(|message| message.attributes.get(TRACEPARENT));
+        let traces = traces.within(upstream.map(String::as_str));
+        let mut trace = traces.begin(Process::Settle, self.settling.attempt(), *began);
+        self.facts.iter().for_each(|(at, fact)| trace.note(*at, fact));
+        traces.send(trace.take(Timestamp::now())).await;
     }
 
     /// What the agent's vendor bills of a call that has a price, and what the call has cost by that.

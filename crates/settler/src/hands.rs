@@ -17,6 +17,7 @@ use serde_json::Value;
 use telemetry::CallContext;
 use telemetry::call_history::About;
 use telemetry::metrics::Place;
+use telemetry::traces::TRACEPARENT;
 use tokio::time::{Instant, timeout};
 
 use crate::{ASIDE_WITHIN, ROOM_WITHIN, Settler};
@@ -24,12 +25,12 @@ use crate::{ASIDE_WITHIN, ROOM_WITHIN, Settler};
 /// One attempt being settled.
 pub(crate) struct Hands<'a> {
     pub(crate) settler: &'a Settler,
-    settling: Settling,
+    pub(crate) settling: Settling,
     /// What the first look at the folder gave, if somebody has had it already.
     seen: Option<Standing>,
     /// The folder as it was loaded.
-    standing: Standing,
-    facts: Vec<(Timestamp, Fact)>,
+    pub(crate) standing: Standing,
+    pub(crate) facts: Vec<(Timestamp, Fact)>,
     /// How its task's start went, if that is known.
     pub(crate) phases: Option<TaskPhases>,
 }
@@ -62,7 +63,7 @@ impl<'a> Hands<'a> {
         if matches!(settled, Settled::Done(Some(_))) {
             self.tell_afterwards().await;
         }
-        self.write_facts().await;
+        tokio::join!(self.write_facts(), self.send_trace());
         settled
     }
 
@@ -169,7 +170,8 @@ impl<'a> Hands<'a> {
 
     async fn send(&self, attempt: &AttemptId, delay: std::time::Duration) -> Result<(), String> {
         let message = self.standing.message.as_ref().ok_or(NO_MESSAGE)?;
-        let sent = self.settler.queue.send_again(attempt, &message.body, delay).await;
+        let trace = message.attributes.get(TRACEPARENT).map(String::as_str);
+        let sent = self.settler.queue.send_again(attempt, &message.body, delay, trace).await;
         sent.map(drop).map_err(|error| error.to_string())
     }
 

@@ -16,6 +16,7 @@ use cloud::profiles::{CredentialSource, ProfileSource};
 use cloud::queue::Queue;
 use cloud::tasks::Tasks;
 use telemetry::metrics::Meters;
+use telemetry::traces::Traces;
 
 use hands::Hands;
 pub use sweep::Swept;
@@ -50,6 +51,8 @@ pub struct Settler {
     pub policy: Policy,
     /// Where it is measured.
     pub meters: Meters,
+    /// Where its part of calls' traces goes; `None`: there are none.
+    pub traces: Option<Traces>,
 }
 
 impl Settler {

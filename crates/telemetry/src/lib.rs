@@ -6,6 +6,7 @@ pub mod examples;
 mod line;
 mod logs;
 pub mod metrics;
+pub mod traces;
 
 pub use line::{Line, line};
 pub use logs::{CallContext, Format, init, log};

@@ -15,6 +15,7 @@ use cloud::queue::Queue;
 use lambda_runtime::{LambdaEvent, service_fn};
 use lambdas::router::Function;
 use lambdas::settings::Settings;
+use lambdas::traces::traces;
 use router::{Paces, Router};
 use telemetry::metrics::{Meters, Stage};
 use tokio::runtime::Handle;
@@ -45,6 +46,8 @@ async fn main() -> Result<(), lambda_runtime::Error> {
 }
 
 async fn build(settings: &Settings) -> anyhow::Result<Function> {
+    // What tells of traces needs it; a second time it is there.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let patience =
         TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT).operation_timeout(OPERATION).build();
     let aws = aws_config::defaults(BehaviorVersion::latest()).timeout_config(patience).load().await;
@@ -63,6 +66,7 @@ async fn build(settings: &Settings) -> anyhow::Result<Function> {
         policy: settings.policy,
         paces: Paces::shared_by(settings.routers),
         meters: Meters { emf: Some(Stage::new(&settings.stage)), prometheus: None },
+        traces: traces(settings.traces_endpoint.as_deref(), "router", &settings.stage)?,
     };
     let launcher = Launcher::new(aws_sdk_ecs::Client::from_conf(ecs), settings.task.clone(), pace);
     Ok(Function { router, launcher })

@@ -18,6 +18,8 @@ pub struct Settings {
     pub dead_letter_queue_url: String,
     /// `CALL_HISTORY_QUEUE_URL`: where upstream is told; without, it is not.
     pub call_history_queue_url: Option<String>,
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT`: where traces go; without, there are none.
+    pub traces_endpoint: Option<String>,
     /// `ECS_CLUSTER`: whose tasks are asked for.
     pub cluster: String,
     /// `MAX_ATTEMPTS`, `FIRST_DELAY_SECONDS`.
@@ -41,6 +43,7 @@ impl Settings {
             dead_letter_queue_url: reader
                 .required("DEAD_LETTER_QUEUE_URL", "where messages go that are given up"),
             call_history_queue_url: reader.optional("CALL_HISTORY_QUEUE_URL"),
+            traces_endpoint: reader.optional("OTEL_EXPORTER_OTLP_ENDPOINT"),
             cluster: reader.required("ECS_CLUSTER", "the cluster that runs the calls"),
             policy: reader.settling(),
         };

@@ -1,7 +1,7 @@
 //! The queues of the deployed gateway: what is sent to it, what it gives up, and what upstream is told.
 
 use anyhow::{Context as _, Result, ensure};
-use aws_sdk_sqs::types::{Message, QueueAttributeName};
+use aws_sdk_sqs::types::{Message, MessageAttributeValue, QueueAttributeName};
 use cloud::queue::{Depth, Queue};
 use serde_json::Value;
 use tokio::time::Instant;
@@ -22,6 +22,14 @@ impl Cloud {
         let url = self.queue_url().await?;
         let sent = self.sqs.send_message().queue_url(url).message_body(body).send().await?;
         sent.message_id.context("no id")
+    }
+
+    /// The same, with a W3C `traceparent`.
+    pub(super) async fn send_within(&self, body: &str, traceparent: &str) -> Result<()> {
+        let value = MessageAttributeValue::builder().data_type("String").string_value(traceparent).build()?;
+        let message = self.sqs.send_message().queue_url(self.queue_url().await?).message_body(body);
+        message.message_attributes("traceparent", value).send().await?;
+        Ok(())
     }
 
     /// Sends up to ten at once.

@@ -61,6 +61,12 @@ impl<'a> Sent<'a> {
         Ok(self)
     }
 
+    /// The same, with a W3C `traceparent`.
+    pub async fn send_within(self, traceparent: &str) -> Result<Self> {
+        self.cloud.send_within(&self.body, traceparent).await?;
+        Ok(self)
+    }
+
     /// Waits for the attempt's outcome, and that its task has ended.
     pub async fn outcome(&self) -> Result<Outcome> {
         let what = format!("{} has an outcome", self.attempt);

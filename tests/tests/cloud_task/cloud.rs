@@ -207,6 +207,7 @@ impl<'a> Cloud<'a> {
             made_by: "tests".to_owned(),
             made_at: now,
             deadline: now + self.claim_within,
+            traceparent: None,
         };
         let reply = self.s3(Method::PUT, &self.key("job.json"), serde_json::to_vec(&job)?).await?;
         ensure!(reply.status().is_success(), "no job: {}", reply.text().await?);

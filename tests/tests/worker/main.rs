@@ -7,5 +7,6 @@ mod ends;
 mod many;
 mod one_machine;
 mod same;
+mod seen;
 mod settles;
 mod waits;

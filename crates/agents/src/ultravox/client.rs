@@ -36,6 +36,7 @@ const LONGEST_DETAIL: usize = 200;
 pub struct Client {
     pub(super) calls_url: Url,
     pub(super) http: reqwest::Client,
+    traceparent: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -70,7 +71,7 @@ impl Client {
             .retry(reqwest::retry::never())
             .build()
             .map_err(|error| no_client(in_one_line(&error)))?;
-        Ok(Self { calls_url, http })
+        Ok(Self { calls_url, http, traceparent: None })
     }
 
     pub(crate) async fn create(
@@ -126,7 +127,11 @@ impl Client {
     }
 
     async fn create_once(&self, body: &Value, api_key: &Secret) -> Tried {
-        let request = self.http.post(self.calls_url.clone()).header("X-API-Key", api_key.expose()).json(body);
+        let mut request =
+            self.http.post(self.calls_url.clone()).header("X-API-Key", api_key.expose()).json(body);
+        if let Some(traceparent) = &self.traceparent {
+            request = request.header("traceparent", traceparent);
+        }
         let response = match request.send().await {
             Ok(response) => response,
             Err(error) => {
@@ -175,6 +180,10 @@ impl Client {
                 &reply,
             ))),
         }
+    }
+
+    pub(crate) fn within_trace(self, traceparent: Option<String>) -> Self {
+        Self { traceparent, ..self }
     }
 
     /// The vendor's `endReason` of a call, asked for until there is one.

@@ -51,6 +51,9 @@ pub struct Job {
     pub made_at: Timestamp,
     /// Until when the permission to ring may be taken by the attempt's own task.
     pub deadline: Timestamp,
+    /// In which trace its message came (W3C Trace Context); none: in its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
 }
 
 /// `launched.json`: a task was asked for and accepted.

@@ -135,7 +135,16 @@ mod tests {
             tracking: Tracking::default(),
         };
         let (made_at, made_by) = (Timestamp::now(), "me".to_owned());
-        Job { v: V, owner: draw_nonce(), plan, attempt: 1, made_by, made_at, deadline: made_at }
+        Job {
+            v: V,
+            owner: draw_nonce(),
+            plan,
+            attempt: 1,
+            made_by,
+            made_at,
+            deadline: made_at,
+            traceparent: None,
+        }
     }
 
     #[tokio::test]

@@ -84,6 +84,7 @@ impl CallFolders {
             made_by: signature.name.clone(),
             made_at: Timestamp::now(),
             deadline,
+            traceparent: signature.attributes.get("traceparent").cloned(),
         };
         let claim = claim(self.claim_job(attempt, &job).await);
         if claim == Claim::Ours {

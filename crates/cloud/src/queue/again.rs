@@ -8,7 +8,8 @@ use super::attributes::{Attribute, that_fit};
 use super::{NotSent, Queue};
 
 impl Queue {
-    /// Sends a call's message again, for this attempt, not before `delay` is over. Its own attributes stay behind; a
+    /// Sends a call's message again, for this attempt, not before `delay` is over. Its own attributes stay behind but for
+    /// the one that says in which trace it is (`trace`: W3C `traceparent`); a
     /// body that leaves no room for ours does, too: the call's key finds it in its folder (contract: call folder,
     /// "Identity").
     ///
@@ -19,14 +20,19 @@ impl Queue {
         attempt: &AttemptId,
         body: &str,
         delay: Duration,
+        trace: Option<&str>,
     ) -> Result<String, NotSent> {
-        let (body, attributes) = again(attempt, body);
+        let (body, attributes) = again(attempt, body, trace);
         self.send_later(body, &attributes, delay).await
     }
 }
 
-fn again<'a>(attempt: &'a AttemptId, body: &'a str) -> (&'a str, Vec<Attribute>) {
-    let ours = [("OcgCallKey", attempt.key.as_str()), ("OcgAttempt", &attempt.number.to_string())];
+fn again<'a>(attempt: &'a AttemptId, body: &'a str, trace: Option<&str>) -> (&'a str, Vec<Attribute>) {
+    let ours = [
+        ("OcgCallKey", attempt.key.as_str()),
+        ("OcgAttempt", &attempt.number.to_string()),
+        ("traceparent", trace.unwrap_or_default()),
+    ];
     let ours: Vec<Attribute> = ours.iter().filter_map(|(name, text)| Attribute::text(name, text)).collect();
     let fitting = that_fit(ours.clone(), body.len());
     if fitting == ours { (body, ours) } else { (attempt.key.as_str(), ours) }
@@ -43,12 +49,12 @@ mod tests {
     #[test]
     fn it_says_whose_it_is_and_leaves_its_body_behind_only_where_there_is_no_room() {
         let attempt = AttemptId::new(CallKey::from_ids(None, None, "x"), 2);
-        let (body, attributes) = again(&attempt, "{}");
+        let (body, attributes) = again(&attempt, "{}", None);
         let named: Vec<_> =
             attributes.iter().map(|one| (one.name.as_str(), one.as_text().unwrap())).collect();
         assert_eq!((body, named), ("{}", vec![("OcgCallKey", attempt.key.as_str()), ("OcgAttempt", "2")]));
         let long = "x".repeat(LONGEST_MESSAGE - 20);
-        let (body, attributes) = again(&attempt, &long);
-        assert_eq!((body, attributes.len()), (attempt.key.as_str(), 2));
+        let (body, attributes) = again(&attempt, &long, Some("00-4bf9"));
+        assert_eq!((body, attributes.len()), (attempt.key.as_str(), 3));
     }
 }

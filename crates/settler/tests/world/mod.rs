@@ -80,6 +80,7 @@ impl World {
             tasks: None,
             policy: Policy::default(),
             meters: telemetry::metrics::Meters::default(),
+            traces: None,
         };
         Self { settler, folders, sent, _directory: directory }
     }
@@ -111,6 +112,7 @@ impl World {
             made_by: "test".to_owned(),
             made_at: ago(50),
             deadline,
+            traceparent: None,
         };
         assert!(self.folders.claim_job(attempt, &job).await.unwrap().is_ours());
         let launched = Launched { v: V, task: "task".to_owned(), at: ago(50) };

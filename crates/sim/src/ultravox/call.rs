@@ -52,6 +52,8 @@ pub struct CallSnapshot {
     pub id: String,
     /// The body of POST /api/calls.
     pub request: Value,
+    /// Its `traceparent` (W3C Trace Context).
+    pub traceparent: Option<String>,
     /// When it was created.
     pub created: Timestamp,
     /// When its socket was opened.
@@ -114,6 +116,7 @@ pub(super) struct CallRecord {
     pub(super) token: String,
     pub(super) join_url: Option<String>,
     pub(super) request: Value,
+    pub(super) traceparent: Option<String>,
     pub(super) start: StartCall,
     pub(super) rates: Rates,
     pub(super) script: Arc<Script>,
@@ -196,6 +199,7 @@ impl CallRecord {
             token,
             join_url: None,
             request,
+            traceparent: None,
             rates: start.rates,
             start,
             script,
@@ -229,6 +233,7 @@ impl CallRecord {
         CallSnapshot {
             id: self.id.clone(),
             request: self.request.clone(),
+            traceparent: self.traceparent.clone(),
             created: self.created,
             joined: self.joined,
             ended: self.ended,

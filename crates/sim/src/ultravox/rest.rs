@@ -62,6 +62,7 @@ async fn answer_create(state: &Arc<State>, headers: &HeaderMap, body: &[u8]) -> 
     }
     let mut call =
         CallRecord::new(uuid(), format!("{:032x}", rand::random::<u128>()), request, start, script);
+    call.traceparent = headers.get("traceparent").and_then(|value| value.to_str().ok()).map(str::to_owned);
     if step.join_url {
         let (id, token) = (&call.id, &call.token);
         let server = call.script.public_url.clone().unwrap_or_else(|| format!("ws://{}", state.address));
