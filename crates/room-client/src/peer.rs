@@ -184,3 +184,16 @@ fn opus_first(sdp: &str) -> String {
 
 /// Above this a frame counts as voice in the header extension; the queue's silence is exactly zero.
 const SPEAKING_DBFS: i8 = -60;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_offer_prefers_opus_and_has_red() {
+        let (_, offer) = Peer::new(crate::clock::now(), "track", &[]).expect("an offer");
+        let audio: Vec<&str> = offer.lines().filter(|line| line.starts_with("m=audio")).collect();
+        assert_eq!(audio, ["m=audio 9 UDP/TLS/RTP/SAVPF 111 63"], "{offer}");
+        assert!(offer.contains("a=rtpmap:63 red/48000/2") && offer.contains("a=fmtp:63 111/111"), "{offer}");
+    }
+}

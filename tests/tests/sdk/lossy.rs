@@ -1,4 +1,4 @@
-//! A way between our client and a livekit-server that loses packets toward us.
+//! A way between our client and a livekit-server that loses packets, in both directions.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,19 +16,27 @@ const LONGEST_MESSAGE: usize = 64 * 1024;
 /// Stands before the server's websocket, where it names itself in place of the server's media port, and before that port.
 pub struct LossyWay {
     address: SocketAddr,
-    lost: Arc<AtomicU64>,
+    toward_us: Arc<Lossy>,
+    toward_server: Arc<Lossy>,
+}
+
+/// One direction.
+#[derive(Default)]
+struct Lossy {
+    packets: AtomicU64,
+    lost: AtomicU64,
 }
 
 impl LossyWay {
     /// To the server with this websocket and this UDP port, both on 127.0.0.1.
     pub async fn to(port: u16, udp_port: u16) -> Self {
-        let lost = Arc::new(AtomicU64::new(0));
+        let (toward_us, toward_server) = (Arc::new(Lossy::default()), Arc::new(Lossy::default()));
         let near = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let far = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         far.connect(("127.0.0.1", udp_port)).await.unwrap();
         let (theirs, ours) = (udp_port.to_string(), near.local_addr().unwrap().port().to_string());
         assert_eq!(theirs.len(), ours.len(), "a message keeps its length");
-        tokio::spawn(relay(near, far, lost.clone()));
+        tokio::spawn(relay(near, far, toward_us.clone(), toward_server.clone()));
 
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -38,38 +46,45 @@ impl LossyWay {
                 tokio::spawn(signal(client, server, theirs.clone(), ours.clone()));
             }
         });
-        Self { address, lost }
+        Self { address, toward_us, toward_server }
     }
 
     pub fn url(&self) -> String {
         format!("ws://{}", self.address)
     }
 
-    /// RTP packets lost so far.
-    pub fn lost(&self) -> u64 {
-        self.lost.load(Ordering::Relaxed)
+    /// RTP packets toward us that were lost so far.
+    pub fn lost_toward_us(&self) -> u64 {
+        self.toward_us.lost.load(Ordering::Relaxed)
     }
 }
 
-async fn relay(near: UdpSocket, far: UdpSocket, lost: Arc<AtomicU64>) {
+impl Lossy {
+    fn loses(&self, packet: &[u8]) -> bool {
+        if !is_rtp(packet) || self.packets.fetch_add(1, Ordering::Relaxed) % ONE_OF != ONE_OF - 1 {
+            return false;
+        }
+        self.lost.fetch_add(1, Ordering::Relaxed);
+        true
+    }
+}
+
+async fn relay(near: UdpSocket, far: UdpSocket, toward_us: Arc<Lossy>, toward_server: Arc<Lossy>) {
     let (mut there, mut back) = ([0; 2048], [0; 2048]);
-    let (mut client, mut packets) = (None, 0_u64);
+    let mut client = None;
     loop {
         tokio::select! {
             Ok((length, from)) = near.recv_from(&mut there) => {
                 client = Some(from);
-                let _ = far.send(&there[..length]).await;
+                if !toward_server.loses(&there[..length]) {
+                    let _ = far.send(&there[..length]).await;
+                }
             }
             Ok(length) = far.recv(&mut back) => {
                 let Some(client) = client else { continue };
-                if is_rtp(&back[..length]) {
-                    packets += 1;
-                    if packets % ONE_OF == 0 {
-                        lost.fetch_add(1, Ordering::Relaxed);
-                        continue;
-                    }
+                if !toward_us.loses(&back[..length]) {
+                    let _ = near.send_to(&back[..length], client).await;
                 }
-                let _ = near.send_to(&back[..length], client).await;
             }
         }
     }

@@ -37,8 +37,9 @@ impl Place {
         self.server.url()
     }
 
-    /// A way to it that loses packets.
-    pub async fn lossy_way(&self) -> LossyWay {
+    /// A way to it that loses packets. To be asked for before anybody joins.
+    pub async fn lossy_way(&mut self) -> LossyWay {
+        self.server.restart_with_ice_lite().await.unwrap();
         LossyWay::to(self.server.port(), self.server.udp_port()).await
     }
 

@@ -3,7 +3,7 @@
 use room_client::{Direction, ParticipantKind, RoomEvent};
 use tests::sdk::Peer;
 
-use super::ours::{Ours, Place, is_silent, level, place};
+use super::ours::{Ours, Place, RATE, is_silent, level, place};
 
 const OURS: f64 = 440.0;
 const THEIRS: f64 = 660.0;
@@ -85,7 +85,7 @@ async fn who_mutes_is_silent_and_is_heard_again_afterwards() {
 /// The SDK sends RED (RFC 2198), the server forwards it, and a packet that is lost on its way to us is in the next.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_lost_toward_us_is_in_the_next_packet_and_nothing_is_made_up_for_it() {
-    let Some(place) = place().await else { return };
+    let Some(mut place) = place().await else { return };
     let way = place.lossy_way().await;
     let (mut sdk, _) = sdk_joins(&place).await;
     sdk.publish(THEIRS).await.unwrap();
@@ -95,15 +95,18 @@ async fn what_is_lost_toward_us_is_in_the_next_packet_and_nothing_is_made_up_for
     ours.hear(500).await;
 
     while tapped.try_recv().is_ok() {}
-    let (before, lost_before) = (ours.received(), way.lost());
+    let (before, lost_before) = (ours.received(), way.lost_toward_us());
     let sound = ours.hear(5000).await;
-    let (after, lost) = (ours.received(), way.lost() - lost_before);
+    let (after, lost) = (ours.received(), way.lost_toward_us() - lost_before);
     assert!((20..30).contains(&lost), "{lost} packets were lost on the way");
     let hop = after.hop.since(&before.hop);
     assert!(hop.recovered.abs_diff(lost) <= 1 && hop.lost == hop.recovered, "of {lost}: {hop:?}");
-    assert!((level(&sound, THEIRS) + 12.0).abs() < 1.0, "the tone at {:.1} dBFS", level(&sound, THEIRS));
+    // A busy machine is late with some; what is lost is one of ten.
+    let frames = sound.chunks(RATE.frame_samples());
+    let torn = frames.clone().filter(|frame| level(frame, THEIRS) < -15.0).count();
+    assert!(torn * 20 <= frames.len(), "{torn} of {} frames are torn: {hop:?}", frames.len());
 
-    // Opus' own copies would come with the packet after, and later: the packets themselves have no hole.
+    // FEC would make sound of it, and no packet: these have no hole.
     let mut times = Vec::new();
     while let Ok(packet) = tapped.try_recv() {
         if packet.direction == Direction::FromCallee {

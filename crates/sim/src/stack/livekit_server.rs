@@ -139,6 +139,15 @@ impl LiveKitServer {
         self.wait_until_ready().await
     }
 
+    /// Starts again as one that makes no connectivity checks of its own (ICE lite, RFC 8445 §2.5): media goes where a
+    /// client sends it, also when that is a relay.
+    pub async fn restart_with_ice_lite(&mut self) -> Result<()> {
+        let mut config: serde_json::Value = serde_json::from_slice(&std::fs::read(&self.config)?)?;
+        config["rtc"]["use_ice_lite"] = true.into();
+        std::fs::write(&self.config, config.to_string())?;
+        self.restart().await
+    }
+
     async fn wait_until_ready(&mut self) -> Result<()> {
         wait_for_200(&format!("{}/", self.http_url()), self.child.as_mut(), &self.log).await
     }
