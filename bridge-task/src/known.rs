@@ -37,7 +37,7 @@ struct Seen {
     seconds: u32,
 }
 
-/// What was lost of the callee's sound on its way to us, and how unevenly it came.
+/// What was lost of the callee's sound on its way to us, how unevenly it came, and how far it is.
 #[derive(Debug, Default)]
 struct Line {
     /// Packets, of 20 ms each, as LiveKit's SIP node sends them.
@@ -47,8 +47,14 @@ struct Line {
     concealed: u64,
     /// The same of what went out: holes in the agent's speech.
     agent_concealed: u64,
-    /// The sum over so many seconds.
-    jitter_ms: f64,
+    jitter_ms: Mean,
+    round_trip_ms: Mean,
+}
+
+/// Over the seconds in which there was a value.
+#[derive(Debug, Default)]
+struct Mean {
+    sum: f64,
     seconds: u32,
 }
 
@@ -167,20 +173,18 @@ impl Line {
         self.recovered += u64::from(hop.recovered);
         self.concealed += u64::from(hop.concealed);
         self.agent_concealed += u64::from(second.queue_to_room.concealed);
-        if let Some(jitter_ms) = second.jitter_ms {
-            self.jitter_ms += jitter_ms;
-            self.seconds += 1;
-        }
+        self.jitter_ms.note(second.jitter_ms);
+        self.round_trip_ms.note(second.round_trip_ms);
     }
 
     /// All three: `None` if no packet came.
     fn mos(&self) -> Option<f64> {
         let lost_for_good = self.share_of_all(self.lost.saturating_sub(self.recovered))?;
-        Some(rounded(audio::mos::estimate(lost_for_good, None), 100.0))
+        Some(rounded(audio::mos::estimate(lost_for_good, self.round_trip_ms.value()), 100.0))
     }
 
     fn jitter_ms(&self) -> Option<f64> {
-        (self.seconds > 0).then(|| rounded(self.jitter_ms / f64::from(self.seconds), 10.0))
+        Some(rounded(self.jitter_ms.value()?, 10.0))
     }
 
     fn loss_percent(&self) -> Option<f64> {
@@ -190,6 +194,19 @@ impl Line {
     /// In percent of what was sent to us.
     fn share_of_all(&self, frames: u64) -> Option<f64> {
         (self.packets > 0).then(|| frames as f64 * 100.0 / (self.packets + self.lost) as f64)
+    }
+}
+
+impl Mean {
+    fn note(&mut self, value: Option<f64>) {
+        if let Some(value) = value {
+            self.sum += value;
+            self.seconds += 1;
+        }
+    }
+
+    fn value(&self) -> Option<f64> {
+        (self.seconds > 0).then(|| self.sum / f64::from(self.seconds))
     }
 }
 
@@ -241,6 +258,15 @@ mod tests {
         assert_eq!((ended.jitter_ms, ended.loss_percent), (Some(3.0), Some(6.0)));
         // What was rebuilt is no damage: 4 of 150.
         assert_eq!(ended.mos.unwrap(), rounded(audio::mos::estimate(4.0 / 1.5, None), 100.0));
+    }
+
+    #[test]
+    fn the_mark_knows_how_far_the_server_is() {
+        let far = |round_trip_ms| SoundSecond { round_trip_ms, ..second(0, 0, 1.0) };
+        // Not told in the first second.
+        let ended = ends(&[far(None), far(Some(300.0)), far(Some(500.0))]);
+        assert_eq!(ended.mos.unwrap(), rounded(audio::mos::estimate(0.0, Some(400.0)), 100.0));
+        assert!(ended.mos < ends(&[far(None)]).mos);
     }
 
     #[test]

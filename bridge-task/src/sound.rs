@@ -55,6 +55,7 @@ struct Passed {
     room_to_agent: HopCounts,
     agent_to_queue: HopCounts,
     queue_to_room: HopCounts,
+    reported_lost: u64,
 }
 
 /// The hops of a call, and what had passed them when they were looked at last.
@@ -95,6 +96,7 @@ impl Hops {
             room_to_agent: self.to_agent.now(),
             agent_to_queue: said.agent_to_queue,
             queue_to_room: said.queue_to_room,
+            reported_lost: said.report.lost,
         };
         let before = std::mem::replace(&mut self.before, now);
         let packets = small(now.packets - before.packets);
@@ -105,7 +107,9 @@ impl Hops {
             agent_to_queue: in_words(&now.agent_to_queue.since(&before.agent_to_queue)),
             queue_to_room: in_words(&now.queue_to_room.since(&before.queue_to_room)),
             queued_ms: small(self.queue.queued_ms()),
-            jitter_ms: (packets > 0).then(|| (received.jitter_ms * 10.0).round() / 10.0),
+            jitter_ms: (packets > 0).then(|| tenths(received.jitter_ms)),
+            reported_lost: small(now.reported_lost - before.reported_lost),
+            round_trip_ms: said.report.round_trip_ms.map(tenths),
         }
     }
 }
@@ -120,6 +124,11 @@ pub async fn second_of(hops: Option<&mut Hops>) -> SoundSecond {
 
 fn small(count: u64) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+/// More digits would only pretend.
+fn tenths(ms: f64) -> f64 {
+    (ms * 10.0).round() / 10.0
 }
 
 fn in_words(counts: &HopCounts) -> HopSecond {

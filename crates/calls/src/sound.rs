@@ -60,6 +60,12 @@ pub struct SoundSecond {
     /// How unevenly the callee's packets came, milliseconds (RFC 3550 §6.4.1, smoothed over 16 packets).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jitter_ms: Option<f64>,
+    /// Packets of ours that did not reach the room's server, as it told in this second (RTCP receiver report).
+    #[serde(skip_serializing_if = "is_zero")]
+    pub reported_lost: u32,
+    /// From us to the room's server and back, milliseconds, as it told last (likewise).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub round_trip_ms: Option<f64>,
 }
 
 impl HopSecond {
@@ -99,12 +105,14 @@ mod tests {
             room_to_agent: HopSecond { frames: 50, silent: 7, level_dbfs: Some(-23), ..HopSecond::default() },
             queued_ms: 20,
             jitter_ms: Some(1.5),
+            reported_lost: 3,
+            round_trip_ms: Some(24.5),
             ..silent
         };
         let text = serde_json::to_string(&second).unwrap();
         let wanted = concat!(
             r#"{"packets":48,"trunkToRoom":{"frames":50,"lost":2,"recovered":1,"concealed":1},"#,
-            r#""roomToAgent":{"frames":50,"silent":7,"levelDbfs":-23},"queuedMs":20,"jitterMs":1.5}"#
+            r#""roomToAgent":{"frames":50,"silent":7,"levelDbfs":-23},"queuedMs":20,"jitterMs":1.5,"reportedLost":3,"roundTripMs":24.5}"#
         );
         assert_eq!(text, wanted);
         assert_eq!(serde_json::from_str::<SoundSecond>(&text).unwrap(), second);

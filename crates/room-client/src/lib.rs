@@ -32,7 +32,7 @@ pub use counts::{InCounts, Received};
 pub use error::JoinError;
 pub use event::{EndReason, ParticipantKind, RoomEvent};
 pub use inlet::AudioIn;
-pub use outlet::{AudioOut, OutCounts, Utterance};
+pub use outlet::{AudioOut, OutCounts, Report, Utterance};
 pub use rejoin::Rejoin;
 pub use room::{Room, RoomConfig, Token};
 pub use tap::{Direction, TappedPacket};

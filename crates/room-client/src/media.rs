@@ -402,11 +402,9 @@ impl Media {
             return Ok(());
         }
         let now = clock::now();
-        let bytes = &datagram[..from.length];
+        let (bytes, to) = (&datagram[..from.length], from.destination);
         // Not STUN, DTLS, RTP or RTCP: a stray packet.
-        let Ok(receive) = Receive::new(from.proto, from.source, from.destination, bytes) else {
-            return Ok(());
-        };
+        let Ok(receive) = Receive::new(from.proto, from.source, to, bytes) else { return Ok(()) };
         self.last_received = now;
         if self.established && !self.ice_down {
             self.set_connected();
@@ -444,6 +442,7 @@ impl Media {
                 _ => {}
             },
             Event::MediaData(data) if self.heard == Some(data.mid) => self.hearing.hear(&data),
+            Event::MediaEgressStats(stats) => self.speaking.reported(&stats),
             Event::ChannelData(data) => self.notify(Notice::Data(data.data)),
             Event::Closed => self.notify(Notice::Closed),
             _ => {}

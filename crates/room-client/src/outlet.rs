@@ -9,8 +9,8 @@ use std::time::Duration;
 use audio::{FrameKind, Head, Playout, SampleRate};
 use tokio::sync::Notify;
 
-pub use self::counts::OutCounts;
 use self::counts::{Message, Passed};
+pub use self::counts::{OutCounts, Report};
 
 /// Agents send seconds ahead, at most their own buffer's half minute; this bounds one that never stops.
 const LONGEST_QUEUE: Duration = Duration::from_secs(60);
@@ -210,6 +210,11 @@ impl AudioOut {
         Taken { kind, level_dbfs }
     }
 
+    /// The server has told this of what was sent.
+    pub(crate) fn reported(&self, report: Report) {
+        self.queue().passed.reported(report);
+    }
+
     /// The room has ended: lets those go who wait for the queue to drain.
     pub(crate) fn close(&self) {
         self.shared.closed.store(true, Ordering::Release);
@@ -313,7 +318,7 @@ mod tests {
         for missed in [0, 0, 3, 0, 0] {
             out.next_frame(&mut [0; 320], missed);
         }
-        let OutCounts { agent_to_queue: came, queue_to_room: went } = out.counts();
+        let OutCounts { agent_to_queue: came, queue_to_room: went, .. } = out.counts();
         assert_eq!((came.frames, came.silent, came.late, came.samples), (3, 1, 0, 960));
         assert_eq!((went.frames, went.silent, went.lost, went.samples), (5, 1, 3, 1600));
         assert!((came.level_dbfs() + 32.07).abs() < 0.01, "{}", came.level_dbfs());

@@ -17,6 +17,9 @@ const FIRST_STUN_RTO: Duration = Duration::from_millis(40);
 /// More sections than this are not opened, however many the server asks for: we listen to one participant.
 const MOST_SECTIONS: usize = 32;
 
+/// How often str0m tells of the server's reports, which come about as often.
+const REPORTED_EVERY: Duration = Duration::from_secs(1);
+
 /// One Opus packet to send.
 pub(crate) struct AudioPacket {
     /// On the 48 kHz clock, not wrapped.
@@ -58,7 +61,8 @@ impl Peer {
             // With RED (RFC 2198) toward us: str0m rebuilds from it what was lost.
             .enable_opus(true, true)
             // str0m would hold audio back for a missing packet, up to a second; ordering is ours.
-            .set_reordering_size_audio(0);
+            .set_reordering_size_audio(0)
+            .set_stats_interval(Some(REPORTED_EVERY));
         config.set_initial_stun_rto(FIRST_STUN_RTO);
         let mut rtc = config.build(now);
         for candidate in local.iter().filter_map(|at| Candidate::host(*at, "udp").ok()) {

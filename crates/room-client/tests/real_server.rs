@@ -116,6 +116,25 @@ async fn the_stream_is_one_second_a_second_with_nobody_talking() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_round_trip_to_the_server_is_known_within_some_seconds() {
+    let Some(server) = Server::start(Media::Udp).await else { return };
+    let a = join(config(&server.url(), token("r", "a"))).await;
+    let told = async {
+        loop {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            let report = a.out.counts().report;
+            if let Some(round_trip_ms) = report.round_trip_ms {
+                return (round_trip_ms, report.lost);
+            }
+        }
+    };
+    let (round_trip_ms, lost) = tokio::time::timeout(3 * SOON, told).await.expect("told within 15 s");
+    eprintln!("{round_trip_ms:.3} ms to the server and back");
+    assert!(round_trip_ms > 0.0 && round_trip_ms < 1000.0, "{round_trip_ms} ms");
+    assert_eq!(lost, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn only_the_one_listened_to_is_heard_and_it_can_change() {
     let Some(server) = Server::start(Media::Udp).await else { return };
     let (mut a, b) = pair(&server.url(), "r").await;

@@ -99,6 +99,8 @@ fn sound() -> Vec<Fact> {
             queue_to_room: hop,
             queued_ms: 60,
             jitter_ms: Some(1.5),
+            reported_lost: 2,
+            round_trip_ms: Some(24.5),
         }),
         Fact::NoPackets { after_answer_ms: 5_000 },
         Fact::OnlySilence { after_answer_ms: 15_000 },

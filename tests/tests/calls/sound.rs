@@ -107,6 +107,13 @@ fn what_is_lost_on_the_way_is_counted_and_costs_the_call_its_mark() {
             "{share}: {outcome:#?}"
         );
         ensure!(outcome.mos.is_some_and(|mos| mos < 4.3), "{outcome:#?}");
+
+        let told: Vec<f64> = seconds.iter().filter_map(|second| second.round_trip_ms).collect();
+        ensure!(!told.is_empty() && told.iter().all(|ms| (0.0..1000.0).contains(ms)), "{told:?}");
+        let round_trip_ms = told.iter().sum::<f64>() / told.len() as f64;
+        let torn = f64::from(lost - recovered) * 100.0 / f64::from(packets + lost);
+        let mos = audio::mos::estimate(torn, Some(round_trip_ms));
+        ensure!(outcome.mos.is_some_and(|told| (told - mos).abs() < 0.006), "{mos}: {outcome:#?}");
         Ok(())
     });
 }

@@ -57,6 +57,11 @@ impl LossyWay {
     pub fn lost_toward_us(&self) -> u64 {
         self.toward_us.lost.load(Ordering::Relaxed)
     }
+
+    /// Those toward the server.
+    pub fn lost_toward_server(&self) -> u64 {
+        self.toward_server.lost.load(Ordering::Relaxed)
+    }
 }
 
 impl Lossy {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use audio::SampleRate;
 use audio::levels::{goertzel_dbfs, rms_dbfs, tone};
 use calls::secret::Secret;
-use room_client::{AudioIn, AudioOut, Received, Room, RoomConfig, RoomEvent, TappedPacket};
+use room_client::{AudioIn, AudioOut, Received, Report, Room, RoomConfig, RoomEvent, TappedPacket};
 use rooms::{JoinToken, Livekit};
 use sim::stack::LiveKitServer;
 use tokio::sync::mpsc::{self, UnboundedReceiver};
@@ -89,6 +89,11 @@ impl Ours {
     /// What came in so far.
     pub fn received(&self) -> Received {
         self.audio_in.counts().now()
+    }
+
+    /// What the server told of our packets.
+    pub fn report(&self) -> Report {
+        self.out.counts().report
     }
 
     /// What comes in the next `ms`; frames never cease.

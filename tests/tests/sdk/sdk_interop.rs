@@ -117,6 +117,18 @@ async fn what_is_lost_toward_us_is_in_the_next_packet_and_nothing_is_made_up_for
     assert!(times.windows(2).all(|pair| pair[1].wrapping_sub(pair[0]) == 960), "{times:?}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_server_reports_what_is_lost_of_ours_and_how_far_it_is() {
+    let Some(mut place) = place().await else { return };
+    let way = place.lossy_way().await;
+    let mut ours = place.join_over(way.url(), None).await;
+    ours.hear(10_000).await;
+    let (report, lost) = (ours.report(), way.lost_toward_server());
+    assert!(report.round_trip_ms.is_some_and(|ms| ms > 0.0 && ms < 1000.0), "{report:?}");
+    // It tells once a second or so.
+    assert!(lost > 40 && (lost - 20..=lost).contains(&report.lost), "of {lost}: {report:?}");
+}
+
 /// An SDK makes up what does not come, so what comes is counted: toward the room nothing ever pauses.
 #[tokio::test(flavor = "multi_thread")]
 async fn our_silence_is_fifty_packets_a_second_like_our_speech() {

@@ -1,12 +1,16 @@
-//! What we say: one packet of 20 ms every 20 ms, and a copy of it for the tap.
+//! What we say: one packet of 20 ms every 20 ms, a copy of it for the tap, and what the server reports of it.
+
+mod reports;
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use audio::opus::{CodecError, Encoder};
 use audio::{FrameKind, OPUS_CLOCK_HZ, SampleRate};
+use str0m::stats::MediaEgressStats;
 use tokio::sync::mpsc;
 
+use self::reports::Reports;
 use super::departures::{Departure, Departures};
 use crate::outlet::{AudioOut, Taken};
 use crate::peer::AudioPacket;
@@ -25,6 +29,7 @@ pub(crate) struct Speaking {
     /// From the first connection on.
     departures: Option<Departures>,
     talking: bool,
+    reports: Reports,
     tap: Option<mpsc::Sender<TappedPacket>>,
 }
 
@@ -40,6 +45,7 @@ impl Speaking {
             pcm: vec![0; rate.frame_samples()],
             departures: None,
             talking: false,
+            reports: Reports::default(),
             tap,
         })
     }
@@ -79,6 +85,11 @@ impl Speaking {
         };
         tap(self.tap.as_ref(), copy);
         Some(AudioPacket { rtp_time, payload, level_dbfs, first_of_talk: speech && !was_talking })
+    }
+
+    /// The server has told what became of our packets: once a second.
+    pub(crate) fn reported(&mut self, stats: &MediaEgressStats) {
+        self.outlet.reported(self.reports.note(stats));
     }
 
     /// The call is over: nobody shall wait for what will not be sent.

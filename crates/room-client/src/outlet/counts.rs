@@ -14,6 +14,18 @@ pub struct OutCounts {
     /// Packets to the room. Concealed: holes in the agent's speech that slid to silence; pauses are none. Lost: times of
     /// a packet that passed without one, as our own process stood still.
     pub queue_to_room: HopCounts,
+    /// What became of those, as far as the server has told.
+    pub report: Report,
+}
+
+/// What the room's server reports of our packets (RTCP receiver report, RFC 3550 §6.4).
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Report {
+    /// From us to the server and back, milliseconds, when it reported last. `None` until it has answered our first
+    /// sender report, which leaves after 5 s.
+    pub round_trip_ms: Option<f64>,
+    /// Packets that have left us and did not reach it, over all connections.
+    pub lost: u64,
 }
 
 /// The same while it is being counted: in samples, as messages have any length.
@@ -22,6 +34,7 @@ pub(super) struct Passed {
     came: Message,
     late_samples: u64,
     went: HopCounts,
+    report: Report,
 }
 
 /// What there is to count in a message of the agent's.
@@ -55,6 +68,7 @@ impl Passed {
             came: Message::default(),
             late_samples: 0,
             went: HopCounts::default(),
+            report: Report::default(),
         }
     }
 
@@ -82,6 +96,11 @@ impl Passed {
         level_dbfs
     }
 
+    /// The server has told this.
+    pub(super) fn reported(&mut self, report: Report) {
+        self.report = report;
+    }
+
     /// All of it, with the queue's own count of holes.
     pub(super) fn counts(&self, concealed: u64) -> OutCounts {
         let frames = |samples: u64| samples / self.frame as u64;
@@ -95,6 +114,7 @@ impl Passed {
                 ..HopCounts::default()
             },
             queue_to_room: HopCounts { concealed, ..self.went },
+            report: self.report,
         }
     }
 }

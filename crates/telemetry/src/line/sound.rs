@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use calls::fact::SoundTrouble;
 use calls::sound::{HopSecond, SoundSecond};
 
-/// `48 packets; trunk→room 50, lost 2, recovered 1, concealed 1; room→agent 50, silent 7, −23 dBFS; …; 20 ms queued, jitter 1.5 ms`. Frames of
+/// `48 packets; trunk→room 50, lost 2, recovered 1, concealed 1; room→agent 50, silent 7, −23 dBFS; …; 20 ms queued, jitter 1.5 ms, 3 reported lost, round trip 24.5 ms`. Frames of
 /// 20 ms; what is zero is left out.
 pub(super) fn second(second: &SoundSecond) -> String {
     let hops = [
@@ -19,6 +19,12 @@ pub(super) fn second(second: &SoundSecond) -> String {
     let _ = write!(words, "; {} ms queued", second.queued_ms);
     if let Some(jitter_ms) = second.jitter_ms {
         let _ = write!(words, ", jitter {jitter_ms:.1} ms");
+    }
+    if second.reported_lost > 0 {
+        let _ = write!(words, ", {} reported lost", second.reported_lost);
+    }
+    if let Some(round_trip_ms) = second.round_trip_ms {
+        let _ = write!(words, ", round trip {round_trip_ms:.1} ms");
     }
     words
 }
@@ -64,10 +70,12 @@ mod tests {
             queue_to_room: HopSecond { concealed: 3, silent: 50, ..hop },
             queued_ms: 20,
             jitter_ms: Some(1.46),
+            reported_lost: 3,
+            round_trip_ms: Some(24.52),
             ..SoundSecond::default()
         });
         let wanted = "48 packets; trunk→room 50, lost 2, recovered 1, concealed 1; room→agent 50, silent 7, -23 dBFS; agent→queue 0; \
-                      queue→room 50, concealed 3, silent 50; 20 ms queued, jitter 1.5 ms";
+                      queue→room 50, concealed 3, silent 50; 20 ms queued, jitter 1.5 ms, 3 reported lost, round trip 24.5 ms";
         assert_eq!(words, wanted);
     }
 }
