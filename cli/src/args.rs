@@ -8,6 +8,7 @@ use crate::calls::Calls;
 use crate::dlq::Dlq;
 use crate::doctor::Doctor;
 use crate::explain::Explain;
+use crate::flight::Flight;
 use crate::hangup::Hangup;
 use crate::profile::Profile;
 use crate::settings::Everywhere;
@@ -46,6 +47,9 @@ pub enum Command {
     /// Which calls there were, and how they ended.
     #[command(subcommand)]
     Calls(Calls),
+    /// The flight recorder: a call's life from its folder, to read, to look at and to listen to.
+    #[command(subcommand)]
+    Flight(Flight),
     /// Ends a call now; one that has not rung yet never will.
     Hangup(Hangup),
     /// Stops routing messages; they wait on the queue, and calls that run go on.

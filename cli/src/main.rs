@@ -11,6 +11,7 @@ mod doctor;
 mod event_source;
 mod explain;
 mod failure;
+mod flight;
 mod hangup;
 mod output;
 mod profile;
@@ -56,6 +57,7 @@ async fn run(cli: Cli, output: &Output) -> anyhow::Result<Answer> {
         Command::Call(asked) => call::run(&asked, &settings, output).await,
         Command::Tail(asked) => tail::run(&asked, &settings, output).await,
         Command::Calls(asked) => calls::run(&asked, &settings, output).await,
+        Command::Flight(asked) => flight::run(&asked, &settings, output).await,
         Command::Hangup(asked) => hangup::run(&asked, &settings, output).await,
         Command::Pause => event_source::turn(false, &settings, output).await,
         Command::Resume => event_source::turn(true, &settings, output).await,

@@ -52,6 +52,33 @@ pub fn program() -> Option<PathBuf> {
     given("OCG")
 }
 
+/// Runs `ocg` where there is no deployment: for call folders on disk.
+///
+/// # Errors
+/// When it cannot be run, or does not end.
+pub async fn on_disk(words: &[&str]) -> Result<Ran> {
+    let mut ocg = Command::new(program().context("OCG is not set")?);
+    // Where nobody's .env lies.
+    ocg.args(words).env_clear().current_dir(std::env::temp_dir());
+    ocg.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    ran(ocg, "").await
+}
+
+async fn ran(mut ocg: Command, input: &str) -> Result<Ran> {
+    let mut running = ocg.stdin(Stdio::piped()).spawn()?;
+    let mut stdin = running.stdin.take().context("no stdin")?;
+    // It may end without reading.
+    let _ = stdin.write_all(input.as_bytes()).await;
+    drop(stdin);
+    let ended = timeout(PATIENCE, running.wait_with_output()).await;
+    let output = ended.with_context(|| format!("{ocg:?} does not end"))??;
+    Ok(Ran {
+        code: output.status.code().unwrap_or(-1),
+        said: String::from_utf8(output.stdout)?,
+        remarked: String::from_utf8(output.stderr)?,
+    })
+}
+
 impl Cloud {
     /// Runs `ocg` for this deployment.
     ///
@@ -66,19 +93,7 @@ impl Cloud {
     /// # Errors
     /// As [`ocg`](Self::ocg).
     pub async fn ocg_told(&self, words: &[&str], input: &str) -> Result<Ran> {
-        let mut ocg = self.ocg_command(words).await?;
-        let mut ocg = ocg.stdin(Stdio::piped()).spawn()?;
-        let mut stdin = ocg.stdin.take().context("no stdin")?;
-        // It may end without reading.
-        let _ = stdin.write_all(input.as_bytes()).await;
-        drop(stdin);
-        let ended = timeout(PATIENCE, ocg.wait_with_output()).await;
-        let output = ended.with_context(|| format!("ocg {words:?} does not end"))??;
-        Ok(Ran {
-            code: output.status.code().unwrap_or(-1),
-            said: String::from_utf8(output.stdout)?,
-            remarked: String::from_utf8(output.stderr)?,
-        })
+        ran(self.ocg_command(words).await?, input).await
     }
 
     /// `ocg` for this deployment, not yet run; its output is piped.

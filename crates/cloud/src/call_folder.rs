@@ -15,6 +15,7 @@ mod bucket;
 mod claim;
 pub mod documents;
 mod facts;
+mod files;
 mod find;
 pub mod paths;
 mod places;

@@ -1,8 +1,9 @@
-//! Facts and outcomes become what people and machines read: log lines, [metrics], and [what upstream is
-//! told](call_history).
+//! Facts and outcomes become what people and machines read: log lines, [metrics], [traces], [what upstream is
+//! told](call_history), and [the story of a call](flight).
 
 pub mod call_history;
 pub mod examples;
+pub mod flight;
 mod line;
 mod logs;
 pub mod metrics;

@@ -8,5 +8,6 @@ mod doctor;
 mod event_source;
 mod explain;
 mod finding;
+mod flight;
 mod hanging_up;
 mod profiles;

@@ -1,0 +1,50 @@
+//! What a call waited for before anybody answered.
+
+use calls::fact::Fact;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::Attempt;
+
+/// A stretch of an attempt's time before the answer.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Phase {
+    /// What was waited for.
+    pub name: &'static str,
+    /// When it began.
+    #[serde(skip)]
+    pub from: Timestamp,
+    /// How long it took, seconds.
+    pub seconds: f64,
+}
+
+/// The phases of an attempt, one after the other, from the message (`since`, for the first attempt) to the answer or
+/// the end. Only what there are facts of; a phase that has not ended yet is left out.
+pub fn phases(since: Option<Timestamp>, attempt: &Attempt) -> Vec<Phase> {
+    let first = attempt.facts.first().map(|(at, _)| *at);
+    let ended = attempt.find(|fact| matches!(fact, Fact::Ending { .. }));
+    let ended = ended.or_else(|| attempt.outcome.as_ref().map(|outcome| outcome.ended_at));
+    // Each ends with its milestone. One that is missing is skipped: its time goes to the next one that is there.
+    let milestones = [
+        (
+            "message waits",
+            attempt.find(|fact| matches!(fact, Fact::TaskLaunched { .. } | Fact::AttemptClaimed { .. })),
+        ),
+        ("task starts", attempt.find(|fact| matches!(fact, Fact::JobTaken { .. }))),
+        (
+            "room and agent",
+            attempt.find(|fact| matches!(fact, Fact::Dialing { .. } | Fact::WaitingForCaller { .. })),
+        ),
+        ("dial", attempt.find(|fact| matches!(fact, Fact::Ringing { .. } | Fact::CallerJoined { .. }))),
+        ("ringing", attempt.answered_at()),
+        ("to its end", if attempt.answered_at().is_none() { ended } else { None }),
+    ];
+    let Some(mut from) = since.or(first) else { return Vec::new() };
+    let mut phases = Vec::new();
+    for (name, until) in milestones {
+        let Some(until) = until.filter(|until| *until >= from) else { continue };
+        phases.push(Phase { name, from, seconds: until.duration_since(from).as_secs_f64() });
+        from = until;
+    }
+    phases
+}
