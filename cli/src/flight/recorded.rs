@@ -43,8 +43,8 @@ fn the_findings_say_what_the_answers_say() {
     for (name, flight, answers) in recorded {
         assert_eq!(flight.not_understood, 0, "{name}");
         let findings = Findings::of(&flight.attempts);
-        let said =
-            [&findings.why_it_ended, &findings.both_heard, &findings.what_went_wrong()].map(String::as_str);
+        let wrong = findings.what_went_wrong();
+        let said = [&findings.why_it_ended, &findings.both_heard, &wrong];
         for (said, answer) in said.into_iter().zip(&answers) {
             let wanted = in_bold(answer);
             assert!(!wanted.is_empty(), "{name}: no word of {answer:?} is bold");

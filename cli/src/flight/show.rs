@@ -128,7 +128,7 @@ fn show_attempt(flight: &Flight, attempt: &Attempt, with_seconds: bool, output: 
     }
 }
 
-/// `12:00:01.123   +0.4 phone    ringing              after 300 ms`: UTC, and seconds since the answer.
+/// `12:00:01.123   +0.40 phone    ringing              after 300 ms`: UTC, and seconds since the answer.
 fn fact_line(
     at: Timestamp,
     answered: Option<Timestamp>,
@@ -138,10 +138,10 @@ fn fact_line(
     output: &Output,
 ) {
     let since = answered
-        .map_or(String::new(), |answered| format!("{:+.1}", at.duration_since(answered).as_secs_f64()));
+        .map_or(String::new(), |answered| format!("{:+.2}", at.duration_since(answered).as_secs_f64()));
     let line = format!(
         "{} {} {title} {detail}",
-        styled(DIM, format!("{} {since:>7}", clock(at))),
+        styled(DIM, format!("{} {since:>8}", clock(at))),
         styled(DIM, format!("{lane:<7}"))
     );
     output.say(line.trim_end());

@@ -13,7 +13,7 @@ const mostLost = Math.max(5, ...seconds.map((it) => it.lost + it.concealed + it.
 
 function readColours() {
   const style = getComputedStyle(document.documentElement);
-  for (const name of ["ground", "ink", "faint", "rule", "band", "callee", "agent", "trouble", "queue", "rebuilt", "hide"]) {
+  for (const name of ["ground", "ink", "faint", "rule", "band", "callee", "agent", "trouble", "queue", "rebuilt"]) {
     colours[name] = style.getPropertyValue(`--${name}`).trim();
   }
 }
@@ -46,14 +46,16 @@ function peak(levels, from, to) {
 /** What there is to draw, from top to bottom. */
 function layOut() {
   const used = [...new Set(onTheLine.filter((it) => it.title !== "callee said" && it.title !== "agent said").map((it) => it.lane))].sort((a, b) => a - b);
-  const wave = peaks ? [["callee", 64, drawWave, 0], ["said", 21, drawWords, 0], ["agent", 64, drawWave, 1], ["said", 21, drawWords, 1]]
-    : said.length ? [["callee said", 22, drawWords, 0], ["agent said", 22, drawWords, 1]] : [];
+  const words = (of, name) => (wordsOf[of].length ? [[name, 21, drawWords, of]] : []);
+  const wave = peaks ? [["callee", 64, drawWave, 0], ...words(0, "said"), ["agent", 64, drawWave, 1], ...words(1, "said")]
+    : [...words(0, "callee"), ...words(1, "agent")];
   const below = seconds.length ? [["level, dBFS", 62, drawLevels], ["queued, s", 42, drawQueue], ["lost, made up", 36, drawLosses]] : [];
   const all = [["", 24, drawAxis], ...wave, ...used.map((lane) => [lanes[lane], 22, drawMarks, lane]), ...below];
   let top = 0;
   rows = all.map(([name, tall, draw, of]) => {
-    const row = { name, top, tall, draw, of, marks: draw === drawMarks ? onTheLine.filter((it) => it.lane === of && !it.title.endsWith(" said")) : [] };
-    top += tall + (draw === drawWords || (draw === drawWave && !peaks) ? 8 : 3);
+    const own = draw === drawMarks ? onTheLine.filter((it) => it.lane === of && !it.title.endsWith(" said")) : [];
+    const row = { name, top, tall, draw, of, marks: draw === drawAxis ? troubles : own };
+    top += tall + (draw === drawWords ? 8 : 3);
     return row;
   });
   height = top + 2;
@@ -61,11 +63,12 @@ function layOut() {
 
 function fit() {
   width = stage.clientWidth;
-  gutter.left = width >= 720 ? 92 : 0;
+  gutter.left = width >= 720 ? 92 : 52;
   stage.style.height = `${height}px`;
   const dots = window.devicePixelRatio || 1;
+  overview.style.marginLeft = `${gutter.left}px`;
   for (const [canvas, context, tall] of [[picture, pen, height], [small, smallPen, 40]]) {
-    canvas.width = Math.round(width * dots);
+    canvas.width = Math.round((canvas === small ? width - gutter.left : width) * dots);
     canvas.height = Math.round(tall * dots);
     context.setTransform(dots, 0, 0, dots, 0, 0);
   }
@@ -90,36 +93,28 @@ function draw() {
     label(row);
   }
   moveCursor();
-  const share = (t) => t / length * width;
+  const share = (t) => t / length * (width - gutter.left);
   byId("window").style.transform = `translateX(${share(view.from)}px)`;
   byId("window").style.width = `${Math.max(3, share(view.to - view.from))}px`;
   byId("window").hidden = view.to - view.from >= length - 1;
 }
 
 function label(row) {
-  if (!row.name || row.name === "said" && !gutter.left) return;
+  if (!row.name) return;
   pen.fillStyle = row.name === "callee" || row.name === "agent" ? colours[row.name] : colours.faint;
-  if (gutter.left) {
-    pen.textAlign = "right";
-    pen.fillText(row.name, gutter.left - 10, row.top + row.tall / 2);
-    pen.textAlign = "left";
-  } else {
-    pen.font = "10.5px system-ui, sans-serif";
-    const wide = pen.measureText(row.name).width;
-    const ink = pen.fillStyle;
-    pen.fillStyle = colours.hide;
-    pen.fillRect(0, row.top, wide + 5, 13);
-    pen.fillStyle = ink;
-    pen.fillText(row.name, 2, row.top + 7);
-    pen.font = "12px system-ui, sans-serif";
-  }
+  pen.textAlign = "right";
+  const isNarrow = gutter.left < 90;
+  if (isNarrow) pen.font = "10.5px system-ui, sans-serif";
+  pen.fillText(isNarrow ? row.name.split(",")[0] : row.name, gutter.left - (isNarrow ? 6 : 10), row.top + row.tall / 2);
+  pen.font = "12px system-ui, sans-serif";
+  pen.textAlign = "left";
 }
 
 /** A line through everything where something went wrong. */
 function drawTroubles() {
   pen.fillStyle = colours.trouble;
   pen.globalAlpha = 0.35;
-  for (const t of troubles) if (t >= view.from && t <= view.to) pen.fillRect(Math.round(toX(t)), 0, 1, height);
+  for (const { t } of troubles) if (t >= view.from && t <= view.to) pen.fillRect(Math.round(toX(t)), 0, 1, height);
   pen.globalAlpha = 1;
 }
 
@@ -136,6 +131,17 @@ function drawAxis({ top, tall }) {
   }
   pen.textAlign = "left";
   pen.fillRect(gutter.left, top + tall - 1, width - gutter.left, 1);
+  pen.fillStyle = colours.trouble;
+  for (const { t } of troubles) if (t >= view.from && t <= view.to) triangle(toX(t), top + tall - 7);
+}
+
+/** Trouble, in a shape of its own: not by its colour alone. */
+function triangle(x, middle) {
+  pen.beginPath();
+  pen.moveTo(x, middle - 7);
+  pen.lineTo(x + 6.5, middle + 5);
+  pen.lineTo(x - 6.5, middle + 5);
+  pen.fill();
 }
 
 function drawWave({ top, tall, of }) {
@@ -143,13 +149,11 @@ function drawWave({ top, tall, of }) {
   pen.fillStyle = colours.band;
   pen.fillRect(gutter.left, top, width, tall);
   pen.fillStyle = of ? colours.agent : colours.callee;
-  pen.beginPath();
   for (let x = gutter.left; x < width; x++) {
     const from = view.from + (x - gutter.left) * pixel;
     const high = Math.max(0.5, peak(peaks[of], from, from + pixel) / 255 * half);
-    pen.rect(x, middle - high, 1, high * 2);
+    pen.fillRect(x, middle - high, 1, high * 2);
   }
-  pen.fill();
 }
 
 /** What was said, from when it was told on, as far as there is room until the next words. */
@@ -189,14 +193,18 @@ function drawMarks({ top, tall, marks }) {
     if (x - drawn < 2 && !isTrouble) continue;
     drawn = x;
     pen.fillStyle = isTrouble ? colours.trouble : it.bearing === "note" ? colours.faint : colours.ink;
-    pen.beginPath();
     if (isTrouble) {
-      pen.moveTo(x, middle - 7); pen.lineTo(x + 6.5, middle + 5); pen.lineTo(x - 6.5, middle + 5); pen.closePath();
+      triangle(x, middle);
+    } else if (it.bearing === "note") {
+      pen.fillRect(x - 2, middle - 2, 4, 4);
     } else {
-      pen.arc(x, middle, it.bearing === "note" ? 2.5 : 4, 0, 7);
+      pen.beginPath();
+      pen.arc(x, middle, 4, 0, 7);
+      pen.fill();
     }
-    pen.fill();
     const next = at + 1 < marks.length ? toX(marks[at + 1].t) - 8 : width;
+    // No word is that short, and measuring takes time.
+    if (next - x < 24 && x < width - 40) continue;
     const words = it.bearing === "note" && it.detail ? it.detail : it.title;
     const wide = pen.measureText(words).width;
     let from = x + 9;
@@ -211,20 +219,32 @@ function drawMarks({ top, tall, marks }) {
   }
 }
 
-/** A step a second: a row tells of the second before its time. */
-function steps(row, of, most) {
-  const { top, tall } = row;
-  let at = Math.max(0, firstFrom(seconds, view.from));
-  let isDown = false;
+/** Seconds as they are drawn: a row tells of the second before its time, and of those that share a dot the highest counts. */
+function* steps(of) {
+  let from = null, most = null;
+  for (let at = firstFrom(seconds, view.from); at < seconds.length; at++) {
+    const it = seconds[at], x = toX(it.t), value = of(it);
+    from ??= at ? toX(seconds[at - 1].t) : toX(Math.max(0, it.t - 1000));
+    if (value !== null && (most === null || value > most)) most = value;
+    const isLast = it.t > view.to || at + 1 === seconds.length;
+    if (x - from < 1 && !isLast) continue;
+    yield [from, x, most];
+    if (isLast) return;
+    from = null;
+    most = null;
+  }
+}
+
+/** A curve of steps; `null` leaves a gap. */
+function curve({ top, tall }, of, most) {
   const path = [];
-  for (; at < seconds.length; at++) {
-    const value = of(seconds[at]);
-    const to = toX(seconds[at].t), from = at ? toX(seconds[at - 1].t) : toX(Math.max(0, seconds[at].t - 1000));
-    if (value === null) { isDown = false; continue; }
-    const y = top + tall - 1 - Math.min(1, Math.max(0, value / most)) * (tall - 3);
-    path.push([isDown, from, y], [true, to, y]);
-    isDown = true;
-    if (seconds[at].t > view.to) break;
+  let isDown = false;
+  for (const [from, to, value] of steps(of)) {
+    if (value !== null) {
+      const y = top + tall - 1 - Math.min(1, Math.max(0, value / most)) * (tall - 3);
+      path.push([isDown, from, y], [true, to, y]);
+    }
+    isDown = value !== null;
   }
   return path;
 }
@@ -254,13 +274,14 @@ function drawLevels(row) {
   pen.fillStyle = colours.rule;
   for (let x = gutter.left; x < width; x += 6) pen.fillRect(x, Math.round(speech), 2, 1);
   base(row, "0");
-  stroke(steps(row, (it) => height(it.agent), LOUDEST_DBFS - FAINTEST_DBFS), colours.agent);
-  stroke(steps(row, (it) => height(it.callee), LOUDEST_DBFS - FAINTEST_DBFS), colours.callee);
+  pen.fillText("−20", gutter.left + 3, speech - 6);
+  stroke(curve(row, (it) => height(it.agent), LOUDEST_DBFS - FAINTEST_DBFS), colours.agent);
+  stroke(curve(row, (it) => height(it.callee), LOUDEST_DBFS - FAINTEST_DBFS), colours.callee);
 }
 
 function drawQueue(row) {
   base(row, `${(mostQueued / 1000).toFixed(1)} s`);
-  const path = steps(row, (it) => it.queued, mostQueued);
+  const path = curve(row, (it) => it.queued, mostQueued);
   if (!path.length) return;
   const floor = row.top + row.tall - 1;
   pen.fillStyle = colours.queue;
@@ -278,28 +299,27 @@ function drawQueue(row) {
 function drawLosses(row) {
   base(row, seconds.some((it) => it.lost || it.concealed || it.late) ? `${mostLost} frames` : "none");
   const floor = row.top + row.tall - 1, scale = (row.tall - 3) / mostLost;
-  for (let at = firstFrom(seconds, view.from); at < seconds.length; at++) {
-    const it = seconds[at], x = toX(it.t - 1000), wide = Math.max(1, toX(it.t) - x - 1);
-    const bad = (Math.max(0, it.lost - it.recovered) + it.late) * scale, mended = (it.recovered + it.concealed) * scale;
-    pen.fillStyle = colours.trouble;
-    pen.fillRect(x, floor - bad, wide, bad);
-    pen.fillStyle = colours.rebuilt;
-    pen.fillRect(x, floor - bad - mended, wide, mended);
-    if (it.t > view.to) break;
-  }
+  const bars = (of, colour) => {
+    pen.fillStyle = colour;
+    for (const [from, to, value] of steps(of)) if (value) pen.fillRect(from, floor - value * scale, Math.max(1, to - from - 1), value * scale);
+  };
+  const bad = (it) => Math.max(0, it.lost - it.recovered) + it.late;
+  bars((it) => bad(it) + it.recovered + it.concealed, colours.rebuilt);
+  bars(bad, colours.trouble);
 }
 
 function drawOverview() {
-  smallPen.clearRect(0, 0, width, 40);
+  const wide = width - gutter.left;
+  smallPen.clearRect(0, 0, wide, 40);
   if (peaks) {
     for (const of of [0, 1]) {
       smallPen.fillStyle = of ? colours.agent : colours.callee;
-      for (let x = 0; x < width; x++) {
-        const high = peak(peaks[of], x / width * length, (x + 1) / width * length) / 255 * 18;
+      for (let x = 0; x < wide; x++) {
+        const high = peak(peaks[of], x / wide * length, (x + 1) / wide * length) / 255 * 18;
         smallPen.fillRect(x, of ? 20.5 : 19.5 - high, 1, high);
       }
     }
   }
   smallPen.fillStyle = colours.trouble;
-  for (const t of troubles) smallPen.fillRect(t / length * width - 1, 0, 2, 40);
+  for (const { t } of troubles) smallPen.fillRect(t / length * wide - 1, 0, 2, 40);
 }

@@ -52,7 +52,7 @@ function goTo(t, isToBeSeen = true) {
 
 function tell(html) { byId("readout").innerHTML = html; }
 
-const inWords = (it) => `<b class="${it.bearing}">${escaped(it.title)}</b> ${escaped(it.detail)} <span>${since(it.t + answered)} · ${clock(it.t + answered)} UTC · ${lanes[it.lane]}</span>`;
+const inWords = (it) => `<b class="${it.bearing}">${escaped(it.title)}</b> ${escaped(it.detail)} <span>${since(it.t + answered)} · ${clock(it.t + answered)} UTC</span>`;
 
 /** What is known of a moment: the second's counters. */
 function momentInWords(t) {
@@ -78,11 +78,6 @@ function jump(list, isForward) {
   return next;
 }
 
-const troubleMarks = isAnswered
-  ? data.findings.wrong.map((it) => ({ t: it.t - answered, lane: lanes.indexOf("sound"), bearing: "trouble", title: it.what, detail: `${it.detail}. ${it.toDo}` }))
-      .filter((it) => it.t >= 0 && it.t <= length)
-  : [];
-
 function onKey(event) {
   if (event.ctrlKey || event.metaKey || event.altKey || !isAnswered) return;
   const on = event.target;
@@ -98,8 +93,8 @@ function onKey(event) {
     "=": () => zoom(1 / 1.6, middle),
     "-": () => zoom(1.6, middle),
     0: () => look(0, length),
-    n: () => jump(troubleMarks, true),
-    p: () => jump(troubleMarks, false),
+    n: () => jump(troubles, true),
+    p: () => jump(troubles, false),
     ".": () => jump(onTheLine, true),
     ",": () => jump(onTheLine, false),
   };
@@ -187,7 +182,7 @@ function handles() {
   }, { passive: false });
   const onOverview = (event) => {
     if (!event.buttons) return;
-    const span = view.to - view.from, t = (event.clientX - overview.getBoundingClientRect().left) / width * length;
+    const span = view.to - view.from, t = (event.clientX - overview.getBoundingClientRect().left) / overview.clientWidth * length;
     look(t - span / 2, t + span / 2);
     if (span >= length - 1) goTo(t);
     ask();
@@ -210,6 +205,7 @@ function begin() {
   showBefore();
   showWords();
   showFacts();
+  byId("keys").hidden = !isAnswered;
   if (!isAnswered) return;
   byId("line").hidden = false;
   stage.setAttribute("aria-valuemax", Math.round(ended / 1000));
@@ -218,7 +214,7 @@ function begin() {
     byId("play").textContent = "No sound";
     document.querySelectorAll(".voice, #tools label").forEach((it) => { it.hidden = true; it.style.display = "none"; });
   }
-  for (const id of ["trouble-before", "trouble-after"]) byId(id).hidden = troubleMarks.length === 0;
+  for (const id of ["trouble-before", "trouble-after"]) byId(id).hidden = troubles.length === 0;
   readColours();
   layOut();
   fit();
@@ -232,8 +228,8 @@ function begin() {
   onClick("closer", () => zoom(1 / 1.6, state.at >= view.from && state.at <= view.to ? state.at : (view.from + view.to) / 2));
   onClick("wider", () => zoom(1.6, (view.from + view.to) / 2));
   onClick("whole", () => look(0, length));
-  onClick("trouble-before", () => jump(troubleMarks, false));
-  onClick("trouble-after", () => jump(troubleMarks, true));
+  onClick("trouble-before", () => jump(troubles, false));
+  onClick("trouble-after", () => jump(troubles, true));
   byId("speed").addEventListener("change", () => voices.forEach((audio) => { audio.playbackRate = Number(byId("speed").value); }));
   document.addEventListener("click", (event) => {
     const at = event.target.closest?.("[data-at]")?.dataset.at;

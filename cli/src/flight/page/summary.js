@@ -1,10 +1,14 @@
 // What can be read: the summary, what was before the answer, what was said, every fact. Built once.
-const EACH = 50;
+const EACH = 50, ROW_PX = 26;
 
-/** In pieces that the browser lays out only when somebody looks at them. */
+/** Many in pieces that the browser lays out only when somebody looks at them. */
 function inChunks(rows) {
+  if (rows.length < 4 * EACH) return rows.join("");
   const chunks = [];
-  for (let at = 0; at < rows.length; at += EACH) chunks.push(`<div class="chunk">${rows.slice(at, at + EACH).join("")}</div>`);
+  for (let at = 0; at < rows.length; at += EACH) {
+    const some = rows.slice(at, at + EACH);
+    chunks.push(`<div class="chunk" style="contain-intrinsic-height:auto ${some.length * ROW_PX}px">${some.join("")}</div>`);
+  }
   return chunks.join("");
 }
 
@@ -55,7 +59,7 @@ function wait(it, longest) {
   const isPhone = it.name === "dial" || it.name === "ringing";
   const names = [isPhone && "phone", it === longest && "longest"].filter(Boolean).join(" ");
   const took = it.seconds < 100 ? `${it.seconds.toFixed(it.seconds < 10 ? 2 : 1)} s` : minutes(it.seconds * 1000, 0);
-  return `<li class="${names}" style="flex-grow:${Math.max(0.02, it.seconds)}"><b>${took}</b>${escaped(it.name)}</li>`;
+  return `<li class="${names}" style="flex-grow:${Math.max(1, it.seconds * 100)}"><b>${took}</b>${escaped(it.name)}</li>`;
 }
 
 function showBefore() {

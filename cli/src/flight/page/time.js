@@ -19,8 +19,10 @@ const onTheLine = isAnswered
   ? facts.filter((it) => it.attempt === newestAttempt && it.t >= answered).map((it) => ({ ...it, t: it.t - answered }))
   : [];
 const said = isAnswered ? data.said.map(([t, by, text]) => ({ t: t - answered, by, text })) : [];
+/** What went wrong on the line, whether a fact tells of it or only the counters. */
 const troubles = isAnswered
-  ? data.findings.wrong.map((it) => it.t - answered).filter((t) => t >= 0 && t <= length)
+  ? data.findings.wrong.map((it) => ({ t: it.t - answered, lane: 7, bearing: "trouble", title: it.what, detail: [it.detail, it.toDo].filter(Boolean).join(" → ") }))
+      .filter((it) => it.t >= 0 && it.t <= length)
   : [];
 const seconds = isAnswered
   ? data.seconds.map(([t, callee, agent, queued, lost, recovered, concealed, late, jitter]) => (

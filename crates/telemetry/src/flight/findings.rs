@@ -108,18 +108,20 @@ fn tone(last: &Attempt, wrong: &[Wrong]) -> Tone {
     }
 }
 
-/// One sentence: how it went, for how long, and whether anything was wrong.
+/// One sentence: how it went, for how long, and whether anything was wrong with the attempt that counts.
 fn verdict(last: &Attempt, wrong: &[Wrong]) -> String {
     let Some(outcome) = &last.outcome else { return format!("Not ended yet: {}.", newest(last)) };
-    let troubles = match wrong {
-        [] => "nothing went wrong".to_owned(),
-        [one] => lower(&one.what),
-        [first, rest @ ..] => format!("{}, and {} more", lower(&first.what), rest.len()),
-    };
     match outcome.outcome {
         OutcomeKind::Answered => {
-            let talked = outcome.duration_seconds.unwrap_or_default();
-            format!("Answered, {} on the line; {troubles}.", span(talked))
+            let which = if last.number > 1 { format!(" at attempt {}", last.number) } else { String::new() };
+            let talked = span(outcome.duration_seconds.unwrap_or_default());
+            let wrong: Vec<&Wrong> = wrong.iter().filter(|it| it.attempt == last.number).collect();
+            let troubles = match wrong[..] {
+                [] => "nothing went wrong".to_owned(),
+                [one] => lower(&one.what),
+                [first, ref rest @ ..] => format!("{}, and {} more", lower(&first.what), rest.len()),
+            };
+            format!("Answered{which}, {talked} on the line; {troubles}.")
         }
         OutcomeKind::NotAnswered => format!("Not answered: {}.", short(outcome)),
         OutcomeKind::Failed => format!("Failed before anybody answered: {}.", short(outcome)),
@@ -163,9 +165,23 @@ fn why_it_ended_last(attempt: &Attempt, is_one_of_many: bool) -> String {
         Some(Follow::Nothing) | None => String::new(),
     };
     match outcome.outcome {
-        OutcomeKind::Answered => format!("{number}{means}{next}"),
-        _ => format!("{number}{}. {means}{next}", own_words(outcome)),
+        OutcomeKind::Answered => format!("{number}{}{}{next}", plain(means), whom_to(attempt)),
+        _ => format!("{number}{}. {}{next}", own_words(outcome), plain(means)),
     }
+}
+
+/// Of a transfer.
+fn whom_to(attempt: &Attempt) -> String {
+    let to = attempt.facts.iter().find_map(|(_, fact)| match fact {
+        Fact::Transferred { to, .. } => Some(to),
+        _ => None,
+    });
+    to.map_or(String::new(), |to| format!(" It was passed on to {to}."))
+}
+
+/// Without the marks that the words carry for `docs/outcomes.md`.
+pub(super) fn plain(words: &str) -> String {
+    words.replace('`', "")
 }
 
 /// `failed, agent-busy: the vendor answered 429`.

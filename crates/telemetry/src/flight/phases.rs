@@ -24,6 +24,8 @@ pub fn phases(since: Option<Timestamp>, attempt: &Attempt) -> Vec<Phase> {
     let first = attempt.facts.first().map(|(at, _)| *at);
     let ended = attempt.find(|fact| matches!(fact, Fact::Ending { .. }));
     let ended = ended.or_else(|| attempt.outcome.as_ref().map(|outcome| outcome.ended_at));
+    let ended = ended.filter(|_| attempt.answered_at().is_none());
+    let has_rung = attempt.find(|fact| matches!(fact, Fact::Ringing { .. })).is_some();
     // Each ends with its milestone. One that is missing is skipped: its time goes to the next one that is there.
     let milestones = [
         (
@@ -37,7 +39,7 @@ pub fn phases(since: Option<Timestamp>, attempt: &Attempt) -> Vec<Phase> {
         ),
         ("dial", attempt.find(|fact| matches!(fact, Fact::Ringing { .. } | Fact::CallerJoined { .. }))),
         ("ringing", attempt.answered_at()),
-        ("to its end", if attempt.answered_at().is_none() { ended } else { None }),
+        (if has_rung { "ringing" } else { "until its end" }, ended),
     ];
     let Some(mut from) = since.or(first) else { return Vec::new() };
     let mut phases = Vec::new();

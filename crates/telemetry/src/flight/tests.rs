@@ -89,7 +89,7 @@ fn a_cause_is_told_once_with_what_the_outcome_says_to_do() {
     let wrong = &findings.wrong[..];
     assert_eq!(wrong.len(), 1, "{wrong:#?}");
     assert_eq!((wrong[0].what.as_str(), wrong[0].at), ("Agent silent", at(17_000)));
-    assert_eq!(wrong[0].to_do, EndReason::SilenceWatchdog.meaning().to_do);
+    assert_eq!(wrong[0].to_do, EndReason::SilenceWatchdog.meaning().to_do.replace('`', ""));
     assert_eq!(
         (findings.tone, findings.verdict.as_str()),
         (Tone::Bad, "Answered, 24.3 s on the line; agent silent.")
@@ -154,6 +154,7 @@ fn all_attempts_are_one_story() {
     let second = attempt([(8000, Fact::Answered { after_ms: 900 })], Some(good));
     let findings = Findings::of(&[first, second]);
     assert_eq!(findings.tone, Tone::Mixed);
+    assert_eq!(findings.verdict, "Answered at attempt 2, 24.3 s on the line; nothing went wrong.");
     assert!(
         findings
             .why_it_ended

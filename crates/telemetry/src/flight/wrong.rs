@@ -6,7 +6,7 @@ use calls::sound::SoundSecond;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::findings::{first_word, meaning};
+use super::findings::{first_word, meaning, plain};
 use super::{Attempt, Bearing, entry};
 
 /// Under this mean opinion score many complain (ITU-T G.107, annex B).
@@ -50,7 +50,7 @@ pub(super) fn wrong(attempt: &Attempt) -> Vec<Wrong> {
             until: over_at(fact, &attempt.facts[nth..]),
             what: first_word(entry.title),
             detail: entry.detail,
-            to_do: to_do.or(outcome_to_do).unwrap_or("the task's log").to_owned(),
+            to_do: plain(to_do.or(outcome_to_do).unwrap_or("the task's log")),
         });
     }
     if let Some(outcome) = &attempt.outcome {
@@ -114,8 +114,8 @@ fn of_outcome(attempt: &Attempt, outcome: &Outcome) -> Wrong {
         at: outcome.ended_at,
         until: None,
         what: first_word(word.unwrap_or(outcome.outcome.as_str())),
-        detail: outcome.detail.clone().unwrap_or_else(|| meaning.map_or("", |it| it.means).to_owned()),
-        to_do: meaning.map_or("the task's log", |it| it.to_do).to_owned(),
+        detail: outcome.detail.clone().unwrap_or_else(|| plain(meaning.map_or("", |it| it.means))),
+        to_do: plain(meaning.map_or("the task's log", |it| it.to_do)),
     }
 }
 
