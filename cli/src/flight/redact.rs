@@ -27,6 +27,18 @@ const MASK: char = '•';
 /// Fields that name a person, or a call of theirs.
 const NAMES: [&str; 8] =
     ["id", "callId", "customerId", "externalCustomerId", "userId", "fullName", "agentCallId", "numberSha256"];
+/// Fields of a message that name nobody. What else its sender puts into it may be anything: a name, an address.
+const OF_NOBODY: [&str; 9] = [
+    "messageType",
+    "source",
+    "organizationId",
+    "tenantId",
+    "campaignId",
+    "workflowId",
+    "direction",
+    "telephonyProvider",
+    "voiceId",
+];
 /// A shorter one would be found everywhere.
 const SHORTEST_NAME: usize = 6;
 /// Fields with what the agent is told to be and to say.
@@ -133,8 +145,31 @@ impl Redaction {
             return format!("{at:.3}");
         }
         match serde_json::from_str::<Value>(text) {
-            Ok(inner @ (Value::Object(_) | Value::Array(_))) => self.value(inner, words).to_string(),
+            Ok(inner @ (Value::Object(_) | Value::Array(_))) => self.body("", inner, words).to_string(),
             _ => self.text(text),
+        }
+    }
+
+    /// JSON within JSON is somebody else's: the message. Of its texts only those are kept that name nobody.
+    fn body(&self, name: &str, value: Value, words: Words) -> Value {
+        match value {
+            Value::Object(fields) => {
+                let field = |(name, value): (String, Value)| {
+                    let value = match PROMPTS.contains(&name.as_str()) {
+                        true => self.value(value, words),
+                        false => self.body(&name, value, words),
+                    };
+                    (self.text(&name), value)
+                };
+                Value::Object(fields.into_iter().map(field).collect())
+            }
+            Value::Array(items) => items.into_iter().map(|item| self.body(name, item, words)).collect(),
+            Value::String(text) if text.is_empty() || OF_NOBODY.contains(&name) => self.text(&text).into(),
+            Value::String(text) => match self.text(&text) {
+                hidden if hidden != text && !NAMES.contains(&name) => hidden.into(),
+                _ => self.name(&text).into(),
+            },
+            other => self.value(other, words),
         }
     }
 

@@ -161,6 +161,7 @@ fn place(fact: &Fact) -> (Lane, Bearing) {
         Fact::Continued { .. } => (Routing, Step),
         Fact::AttemptClaimed { .. } => (Routing, Step),
         Fact::TaskLaunched { .. } => (Task, Step),
+        Fact::TaskPhases(_) => (Task, Step),
         Fact::ProfilesStale { .. } => (Routing, do_this("nothing for this call; the parameter store, or the router's way to it")),
         Fact::TryAgain { .. } => (Routing, do_this("nothing if it went on; else what the detail names")),
         Fact::Deferred { .. } => (Routing, Step),
@@ -225,6 +226,8 @@ fn place(fact: &Fact) -> (Lane, Bearing) {
         Fact::OutcomeWritten => (End, Note),
         Fact::OutcomeNotWritten { .. } => (End, do_this("nothing if an outcome is there: somebody else wrote it first; else the store")),
         Fact::SoundTotals { .. } => (Sound, Note),
+        Fact::Cost(_) => (End, Step),
+        Fact::AgentBilled { .. } => (Agent, Step),
         Fact::RecordingNotStored { .. } => (Sound, do_this("the task's disk and the bucket; the call itself was not harmed")),
         Fact::Ignored { .. } => (Task, Note),
     }

@@ -117,6 +117,12 @@ impl Studio {
             },
             "transfer": { "targets": { "reception": "+551140040001" }, "ringSeconds": 5 },
             "record": true,
+            "prices": {
+                "currency": "USD",
+                "room": { "perMinute": 0.001, "roundUpToSeconds": 60 },
+                "trunk": { "perMinute": 0.03, "roundUpToSeconds": 60 },
+                "agent": { "perMinute": 0.05, "roundUpToSeconds": 6 },
+            },
         });
         for (pointer, value) in &flight.profile {
             let (section, field) = pointer.rsplit_once('/').unwrap_or_default();

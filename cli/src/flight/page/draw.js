@@ -49,7 +49,7 @@ function layOut() {
   const words = (of, name) => (wordsOf[of].length ? [[name, 21, drawWords, of]] : []);
   const wave = peaks ? [["callee", 64, drawWave, 0], ...words(0, "said"), ["agent", 64, drawWave, 1], ...words(1, "said")]
     : [...words(0, "callee"), ...words(1, "agent")];
-  const below = seconds.length ? [["level, dBFS", 62, drawLevels], ["queued, s", 42, drawQueue], ["lost, made up", 36, drawLosses]] : [];
+  const below = seconds.length ? [["level, dBFS", 62, drawLevels], ["queued, s", 42, drawQueue], ["lost, frames", 38, drawLosses]] : [];
   const all = [["", 24, drawAxis], ...wave, ...used.map((lane) => [lanes[lane], 22, drawMarks, lane]), ...below];
   let top = 0;
   rows = all.map(([name, tall, draw, of]) => {
@@ -297,7 +297,8 @@ function drawQueue(row) {
 
 /** Frames of 20 ms: lost for good and late at the bottom, rebuilt and made up on top. */
 function drawLosses(row) {
-  base(row, seconds.some((it) => it.lost || it.concealed || it.late) ? `${mostLost} frames` : "none");
+  const isAny = seconds.some((it) => it.lost || it.concealed || it.late);
+  base(row, isAny ? mostLost : "none");
   const floor = row.top + row.tall - 1, scale = (row.tall - 3) / mostLost;
   const bars = (of, colour) => {
     pen.fillStyle = colour;
@@ -306,6 +307,19 @@ function drawLosses(row) {
   const bad = (it) => Math.max(0, it.lost - it.recovered) + it.late;
   bars((it) => bad(it) + it.recovered + it.concealed, colours.rebuilt);
   bars(bad, colours.trouble);
+  if (!isAny) return;
+  pen.font = "10.5px system-ui, sans-serif";
+  let x = gutter.left + 3;
+  for (const [words, colour] of [["lost or late", colours.trouble], ["rebuilt or made up", colours.faint]]) {
+    pen.fillStyle = colours.ground;
+    pen.globalAlpha = 0.8;
+    pen.fillRect(x - 2, row.top, pen.measureText(words).width + 5, 13);
+    pen.globalAlpha = 1;
+    pen.fillStyle = colour;
+    pen.fillText(words, x, row.top + 6.5);
+    x += pen.measureText(words).width + 12;
+  }
+  pen.font = "12px system-ui, sans-serif";
 }
 
 function drawOverview() {

@@ -81,6 +81,21 @@ fn ids_and_the_key_are_hidden_wherever_they_stand() {
 }
 
 #[test]
+fn of_a_message_only_what_names_nobody_is_kept() {
+    let body = json!({
+        "source": "campaigns", "metadata": {
+            "campaignId": "july", "patient": { "firstName": "Ana", "street": "Rua das Flores" }, "order": 0,
+            "subject": { "prompt": { "text": "Confirm it." } },
+        },
+    });
+    let shown = redacted(&json!({ "body": body.to_string() }).to_string(), Words::Kept);
+    for kept in ["campaigns", "july", "Confirm it."] {
+        assert!(shown.contains(kept), "{kept}: {shown}");
+    }
+    assert!(!shown.contains("Ana") && !shown.contains("Flores"), "{shown}");
+}
+
+#[test]
 fn another_export_has_other_hashes() {
     let flight = flight_of(&[("message.json", r#"{"number":"+5511987654321"}"#.to_owned())]);
     let [first, second] = [Redaction::drawn(&flight), Redaction::drawn(&flight)];

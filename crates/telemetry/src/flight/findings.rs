@@ -63,7 +63,7 @@ impl Findings {
             why_it_ended: why_it_ended.join(" "),
             both_heard: heard::in_words(last),
             wrong,
-            figures: figures(last, attempts.len()),
+            figures: figures(last, attempts),
         }
     }
 
@@ -206,7 +206,7 @@ pub(super) fn meaning(outcome: &Outcome) -> Option<Meaning> {
     reason.or(word.starts_with("sip-").then_some(&Reason::OtherSip)).map(|reason| reason.meaning())
 }
 
-fn figures(last: &Attempt, attempts: usize) -> Vec<Figure> {
+fn figures(last: &Attempt, attempts: &[Attempt]) -> Vec<Figure> {
     let mut figures = Vec::new();
     let mut add = |name, value: Option<String>| figures.extend(value.map(|value| Figure { name, value }));
     let seconds = |value: Option<f64>| value.map(|value| format!("{value:.1} s"));
@@ -223,14 +223,43 @@ fn figures(last: &Attempt, attempts: usize) -> Vec<Figure> {
         let heard = heard::Heard::of(last);
         add("callee heard", Some(format!("{:.1} s", heard.callee_seconds)));
         add("agent heard", Some(format!("{:.1} s", heard.agent_seconds)));
-        let barge_ins = last.facts.iter().filter(|(_, fact)| matches!(fact, Fact::BargeIn { .. })).count();
-        add("barge-ins", Some(barge_ins.to_string()));
+        add("barge-ins", Some(barge_ins(last)));
     }
     add("MOS", outcome.and_then(|outcome| outcome.mos).map(|mos| format!("{mos:.1}")));
     add("jitter", outcome.and_then(|outcome| outcome.jitter_ms).map(|jitter| format!("{jitter:.1} ms")));
     add("loss", outcome.and_then(|outcome| outcome.loss_percent).map(|loss| format!("{loss:.1} %")));
-    add("attempts", (attempts > 1).then(|| attempts.to_string()));
+    add("attempts", (attempts.len() > 1).then(|| attempts.len().to_string()));
+    add("cost", cost(attempts));
     figures
+}
+
+/// `2, silent after 40 ms` at most.
+fn barge_ins(attempt: &Attempt) -> String {
+    let tails: Vec<Option<u64>> = attempt
+        .facts
+        .iter()
+        .filter_map(|(_, fact)| match fact {
+            Fact::BargeIn { tail_ms, .. } => Some(*tail_ms),
+            _ => None,
+        })
+        .collect();
+    let longest = tails.iter().flatten().max().map(|ms| format!(", silent after {ms} ms"));
+    format!("{}{}", tails.len(), longest.unwrap_or_default())
+}
+
+/// Of all attempts together; the newest that is known of each, by which the vendor's bill may have come.
+fn cost(attempts: &[Attempt]) -> Option<String> {
+    let noted = |attempt: &Attempt| {
+        let noted = attempt.facts.iter().rev().find_map(|(_, fact)| match fact {
+            Fact::Cost(cost) => Some(cost.clone()),
+            _ => None,
+        });
+        noted.or_else(|| attempt.outcome.as_ref()?.cost.clone())
+    };
+    let costs: Vec<_> = attempts.iter().filter_map(noted).collect();
+    let currency = &costs.first()?.currency;
+    let total: f64 = costs.iter().filter(|cost| cost.currency == *currency).map(|cost| cost.total).sum();
+    Some(format!("{total:.4} {currency}"))
 }
 
 /// `14.3 s`, `2 min 5 s`, `1 h 0 min`.

@@ -1,10 +1,12 @@
 //! What a call waited for before anybody answered.
 
-use calls::fact::Fact;
-use jiff::Timestamp;
+use calls::fact::{Fact, TaskPhases};
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::Attempt;
+
+const TASK_STARTS: &str = "task starts";
 
 /// A stretch of an attempt's time before the answer.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -32,7 +34,7 @@ pub fn phases(since: Option<Timestamp>, attempt: &Attempt) -> Vec<Phase> {
             "message waits",
             attempt.find(|fact| matches!(fact, Fact::TaskLaunched { .. } | Fact::AttemptClaimed { .. })),
         ),
-        ("task starts", attempt.find(|fact| matches!(fact, Fact::JobTaken { .. }))),
+        (TASK_STARTS, attempt.find(|fact| matches!(fact, Fact::JobTaken { .. }))),
         (
             "room and agent",
             attempt.find(|fact| matches!(fact, Fact::Dialing { .. } | Fact::WaitingForCaller { .. })),
@@ -45,8 +47,33 @@ pub fn phases(since: Option<Timestamp>, attempt: &Attempt) -> Vec<Phase> {
     let mut phases = Vec::new();
     for (name, until) in milestones {
         let Some(until) = until.filter(|until| *until >= from) else { continue };
-        phases.push(Phase { name, from, seconds: until.duration_since(from).as_secs_f64() });
+        let whole = Phase { name, from, seconds: until.duration_since(from).as_secs_f64() };
+        match attempt.facts.iter().find_map(|(_, fact)| told_by_ecs(fact)) {
+            Some(told) if name == TASK_STARTS => phases.extend(in_steps(whole, told)),
+            _ => phases.push(whole),
+        }
         from = until;
     }
+    phases
+}
+
+fn told_by_ecs(fact: &Fact) -> Option<&TaskPhases> {
+    match fact {
+        Fact::TaskPhases(phases) => Some(phases),
+        _ => None,
+    }
+}
+
+/// The start of a task in the steps that ECS tells of, as far as they go; what is left is its process's.
+fn in_steps(whole: Phase, told: &TaskPhases) -> Vec<Phase> {
+    let steps = [("finding a place", told.provisioning_ms), ("pulling the image", told.pull_ms)];
+    let (mut phases, mut left) = (Vec::new(), whole);
+    for (name, ms) in steps {
+        let Some(seconds) = ms.map(|ms| (ms as f64 / 1000.0).min(left.seconds)) else { continue };
+        phases.push(Phase { name, from: left.from, seconds });
+        left.from += SignedDuration::try_from_secs_f64(seconds).unwrap_or_default();
+        left.seconds -= seconds;
+    }
+    phases.push(left);
     phases
 }

@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used)]
-use calls::fact::SoundTrouble;
+use calls::cost::Cost;
+use calls::fact::{SoundTrouble, TaskPhases};
 use calls::outcome::{EndReason, Ending, OutcomeKind, Reason};
 use calls::sound::{HopSecond, SoundSecond};
 use jiff::SignedDuration;
@@ -47,8 +48,10 @@ const ANSWERED: (i64, Fact) = (1900, Fact::Answered { after_ms: 1900 });
 #[test]
 fn a_good_call_ends_by_itself_and_nothing_is_wrong_with_it() {
     let outcome = answered(EndReason::CalleeHangup, |outcome| outcome.mos = Some(4.36));
-    let findings =
-        Findings::of(&[attempt([ANSWERED, (9000, Fact::BargeIn { dropped_ms: 700 })], Some(outcome))]);
+    let findings = Findings::of(&[attempt(
+        [ANSWERED, (9000, Fact::BargeIn { dropped_ms: 700, tail_ms: Some(20) })],
+        Some(outcome),
+    )]);
     assert_eq!((findings.tone, findings.wrong.len()), (Tone::Good, 0));
     assert_eq!(findings.verdict, "Answered, 24.3 s on the line; nothing went wrong.");
     assert_eq!(findings.why_it_ended, "The person hung up.");
@@ -62,7 +65,7 @@ fn a_good_call_ends_by_itself_and_nothing_is_wrong_with_it() {
         "on the line 24.3 s",
         "callee heard 6.2 s",
         "agent heard 11.0 s",
-        "barge-ins 1",
+        "barge-ins 1, silent after 20 ms",
         "MOS 4.4",
     ];
     assert_eq!(figures, wanted);
@@ -196,7 +199,25 @@ fn waits_follow_each_other_without_a_gap_and_what_is_missing_is_left_out() {
     let shown: Vec<_> = phases(Some(at(0)), &attempt).iter().map(|it| (it.name, it.seconds)).collect();
     let wanted = [("message waits", 0.2), ("task starts", 3.0), ("room and agent", 0.5), ("ringing", 1.3)];
     assert_eq!(shown, wanted);
+    // As ECS tells of it, when the task has stopped.
+    let told = TaskPhases { provisioning_ms: Some(1000), pull_ms: Some(1500), process_ms: Some(100) };
+    attempt.facts.push((at(9000), Fact::TaskPhases(told)));
+    let shown: Vec<_> = phases(Some(at(0)), &attempt)[1..4].iter().map(|it| (it.name, it.seconds)).collect();
+    assert_eq!(shown, [("finding a place", 1.0), ("pulling the image", 1.5), ("task starts", 0.5)]);
     assert!(phases(None, &Attempt::default()).is_empty());
+}
+
+#[test]
+fn attempts_are_paid_for_together_and_a_bill_wins() {
+    let cost = |total| Cost { currency: "USD".to_owned(), total, lines: Vec::new() };
+    let mut failed = not_talked(OutcomeKind::Failed, Reason::AgentBusy, None, "HTTP 429", 1);
+    failed.cost = Some(cost(0.01));
+    let mut good = answered(EndReason::AgentHangup, |outcome| outcome.cost = Some(cost(0.05)));
+    good.attempt = 2;
+    let second =
+        attempt([ANSWERED, (30_000, Fact::Cost(cost(0.05))), (90_000, Fact::Cost(cost(0.0625)))], Some(good));
+    let findings = Findings::of(&[attempt([], Some(failed)), second]);
+    assert!(findings.figures.iter().any(|it| it.name == "cost" && it.value == "0.0725 USD"), "{findings:#?}");
 }
 
 /// Machines read what people read: no fact is in a lane of its own making, and a trouble has its remedy.
