@@ -54,7 +54,7 @@ fn moved() -> Flight {
     say.extend([says("callee-goodbye"), Step::wait(300), Step::hang_up()]);
     Flight {
         name: "moved",
-        what: "an appointment is moved; the callee interrupts once, and hangs up",
+        what: "an appointment is moved; the callee interrupts, and hangs up",
         number: "+5511987654101",
         person: Script { ring_ms: Some(400), answer_after_ms: Some(1500), say, ..Script::default() },
         agent: clara(),
