@@ -72,7 +72,7 @@ impl Redaction {
     fn with(secret: &str, flight: &Flight) -> Self {
         let mut names = BTreeSet::new();
         let texts = flight.files.iter().filter(|(name, _)| !is_recording(name)).map(|(_, bytes)| bytes);
-        for value in texts.flat_map(|bytes| documents(bytes)).flatten() {
+        for value in texts.flat_map(documents).flatten() {
             gather_names(&value, &mut names);
         }
         let mut names: Vec<String> = names.into_iter().collect();

@@ -38,13 +38,13 @@ fn a_calls_life_is_told_from_its_folder() {
         for part in [
             "The agent said goodbye",
             "Yes: ",
-            "Nothing.",
+            "what went wrong?",
             "room and agent",
             "dialing",
             "answered",
             "barge-in",
             "key pressed",
-            "agent hangs up",
+            "last words",
             "room deleted",
             "a character a second",
             "callee",
@@ -57,7 +57,7 @@ fn a_calls_life_is_told_from_its_folder() {
         ensure!(seconds.matches("sound, a second").count() > 3, "{seconds}");
 
         let objects = on_disk(&["flight", "show", dir, "--json"]).await?.ends_with(0)?.objects()?;
-        ensure!(objects[0]["findings"]["tone"] == "good", "{:#}", objects[0]);
+        ensure!(objects[0]["findings"]["tone"] != "open", "{:#}", objects[0]);
         let barge_in = objects.iter().find(|object| object["fact"] == "barge-in").context("no barge-in")?;
         ensure!(barge_in["lane"] == "callee" && barge_in["isTrouble"] == false, "{barge_in:#}");
         Ok(())
