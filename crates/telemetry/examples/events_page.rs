@@ -45,12 +45,13 @@ fn row(fact: &Fact) -> String {
         names(metrics::from_fact(fact).iter().map(|sample| sample.metric.name())).collect();
     let event = event(fact).map(|status| format!("`{status}`")).unwrap_or_default();
     format!(
-        "| `{}` | {} | {}: *{}* | {} | {event} |\n",
+        "| `{}` | {} | {}: *{}* | {} | {event} | {} |\n",
         name(fact),
         meaning(fact),
         line.level.as_str().to_lowercase(),
         line.title,
         measured.join(", "),
+        telemetry::flight::entry(fact).lane.as_str(),
     )
 }
 
