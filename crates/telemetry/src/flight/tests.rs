@@ -193,7 +193,7 @@ fn waits_follow_each_other_without_a_gap_and_what_is_missing_is_left_out() {
         (ms, Fact::Dialing { to, trunk: "ST_1".to_owned(), ring_seconds: 20 })
     };
     let job = |ms| (ms, Fact::JobTaken { country: "BR".to_owned(), to: None, room: "room".to_owned() });
-    let facts = [(200, Fact::AttemptClaimed { attempt: 1 }), job(3200), dialing(3700), ANSWERED];
+    let facts = [(200, Fact::AttemptClaimed { attempt: 1, waited_ms: None }), job(3200), dialing(3700), ANSWERED];
     let mut attempt = attempt(facts, None);
     attempt.facts[3].0 = at(5000);
     let shown: Vec<_> = phases(Some(at(0)), &attempt).iter().map(|it| (it.name, it.seconds)).collect();
