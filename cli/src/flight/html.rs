@@ -134,7 +134,7 @@ fn data(flight: &Flight, findings: &Findings, sound: Option<&Sound<'_>>) -> Valu
             "bothHeard": findings.both_heard,
             "wrong": findings.wrong.iter().map(|wrong| json!({
                 "t": ms(wrong.at), "until": wrong.until.map(ms), "attempt": wrong.attempt,
-                "what": wrong.what, "detail": wrong.detail, "toDo": wrong.to_do,
+                "what": wrong.what, "detail": wrong.detail, "toDo": wrong.to_do, "times": wrong.times,
             })).collect::<Vec<_>>(),
             "figures": findings.figures,
         },

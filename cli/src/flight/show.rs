@@ -62,7 +62,9 @@ fn summary(flight: &Flight, findings: &Findings, output: &Output) {
     for (nth, wrong) in findings.wrong.iter().enumerate() {
         let until = wrong.until.map(|until| format!(", over at {}", clock(until))).unwrap_or_default();
         let detail = if wrong.detail.is_empty() { String::new() } else { format!(": {}", wrong.detail) };
-        let said = format!("{} {}{detail}{until}", clock(wrong.at), styled(RED, &wrong.what));
+        let times =
+            if wrong.times > 1 { format!(" ({} times, this the first)", wrong.times) } else { String::new() };
+        let said = format!("{} {}{times}{detail}{until}", clock(wrong.at), styled(RED, &wrong.what));
         question(if nth == 0 { "what went wrong?" } else { "" }, &said);
         question("", &format!("{} {}", styled(DIM, "→"), wrong.to_do));
     }

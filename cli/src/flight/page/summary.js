@@ -36,8 +36,9 @@ function showSummary() {
   byId("about").textContent = about.filter(Boolean).join(" · ");
   const wrong = findings.wrong.map((it) => {
     const until = it.until === null ? "" : ` (over after ${((it.until - it.t) / 1000).toFixed(1)} s)`;
+    const times = it.times > 1 ? ` (${it.times} times, this the first)` : "";
     const attempt = newestAttempt > 1 ? `attempt ${it.attempt}, ` : "";
-    return `<li>${attempt}${timeButton(it.t)} <b>${escaped(it.what)}</b>${it.detail ? `: ${escaped(it.detail)}` : ""}${until}` +
+    return `<li>${attempt}${timeButton(it.t)} <b>${escaped(it.what)}</b>${times}${it.detail ? `: ${escaped(it.detail)}` : ""}${until}` +
       `<small>${escaped(it.toDo)}</small></li>`;
   });
   byId("questions").innerHTML =

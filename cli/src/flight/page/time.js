@@ -19,11 +19,14 @@ const onTheLine = isAnswered
   ? facts.filter((it) => it.attempt === newestAttempt && it.t >= answered).map((it) => ({ ...it, t: it.t - answered }))
   : [];
 const said = isAnswered ? data.said.map(([t, by, text]) => ({ t: t - answered, by, text })) : [];
-/** What went wrong on the line, whether a fact tells of it or only the counters. */
-const troubles = isAnswered
-  ? data.findings.wrong.map((it) => ({ t: it.t - answered, lane: 7, bearing: "trouble", title: it.what, detail: [it.detail, it.toDo].filter(Boolean).join(" → ") }))
-      .filter((it) => it.t >= 0 && it.t <= length)
-  : [];
+/** What went wrong on the line, whether a fact tells of it or only the counters: the summary tells of each kind once. */
+function troublesOnTheLine() {
+  const told = data.findings.wrong.map((it) => (
+    { t: it.t - answered, bearing: "trouble", title: it.what, detail: [it.detail, it.toDo].filter(Boolean).join(" → ") }));
+  const more = onTheLine.filter((it) => it.bearing === "trouble" && !told.some((known) => Math.abs(known.t - it.t) < 1));
+  return [...told, ...more].filter((it) => it.t >= 0 && it.t <= length).sort((a, b) => a.t - b.t);
+}
+const troubles = isAnswered ? troublesOnTheLine() : [];
 const seconds = isAnswered
   ? data.seconds.map(([t, callee, agent, queued, lost, recovered, concealed, late, jitter]) => (
       { t: t - answered, callee, agent, queued, lost, recovered, concealed, late, jitter }))

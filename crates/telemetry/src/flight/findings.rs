@@ -6,7 +6,7 @@ use calls::outcome::{Outcome, OutcomeKind, Reason};
 use calls::settle::Follow;
 use serde::Serialize;
 
-use super::wrong::{Wrong, wrong};
+use super::wrong::{Wrong, together, wrong};
 use super::{Attempt, entry, heard};
 
 /// How a call looks at first sight.
@@ -52,7 +52,7 @@ pub struct Findings {
 impl Findings {
     /// Of a call's attempts, in order of their numbers.
     pub fn of(attempts: &[Attempt]) -> Self {
-        let wrong: Vec<Wrong> = attempts.iter().flat_map(wrong).collect();
+        let wrong = together(attempts.iter().flat_map(wrong));
         let Some(last) = attempts.last() else { return Self::of_nothing() };
         let mut why_it_ended: Vec<String> =
             attempts[..attempts.len() - 1].iter().map(why_an_attempt_ended).collect();
@@ -86,9 +86,12 @@ impl Findings {
         let said: Vec<String> = self
             .wrong
             .iter()
-            .map(|wrong| match wrong.detail.as_str() {
-                "" => wrong.what.clone(),
-                detail => format!("{}: {detail}", wrong.what),
+            .map(|wrong| {
+                let times = if wrong.times > 1 { format!(" ({} times)", wrong.times) } else { String::new() };
+                match wrong.detail.as_str() {
+                    "" => format!("{}{times}", wrong.what),
+                    detail => format!("{}{times}: {detail}", wrong.what),
+                }
             })
             .collect();
         format!("{}.", said.join(". "))

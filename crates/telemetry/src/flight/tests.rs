@@ -136,6 +136,17 @@ fn a_trouble_that_passes_says_when() {
 }
 
 #[test]
+fn the_same_trouble_over_and_over_is_told_once() {
+    let failed =
+        |ms| (ms, Fact::ToolFailed { tool: "sendDigits".to_owned(), detail: "no such key".to_owned() });
+    let facts = [ANSWERED, failed(4000), (5000, Fact::RoomReconnecting), failed(6000), failed(9000)];
+    let findings = Findings::of(&[attempt(facts, Some(answered(EndReason::CalleeHangup, |_| ())))]);
+    let told: Vec<_> = findings.wrong.iter().map(|it| (it.what.as_str(), it.at, it.times)).collect();
+    assert_eq!(told, [("Tool failed", at(4000), 3), ("Room reconnecting", at(5000), 1)]);
+    assert!(findings.what_went_wrong().starts_with("Tool failed (3 times): sendDigits: no such key. "));
+}
+
+#[test]
 fn a_bad_line_and_holes_are_trouble_though_no_fact_says_so() {
     let outcome = answered(EndReason::Transferred, |outcome| {
         (outcome.mos, outcome.loss_percent, outcome.jitter_ms) = (Some(3.1), Some(18.2), Some(20.0));
@@ -193,7 +204,8 @@ fn waits_follow_each_other_without_a_gap_and_what_is_missing_is_left_out() {
         (ms, Fact::Dialing { to, trunk: "ST_1".to_owned(), ring_seconds: 20 })
     };
     let job = |ms| (ms, Fact::JobTaken { country: "BR".to_owned(), to: None, room: "room".to_owned() });
-    let facts = [(200, Fact::AttemptClaimed { attempt: 1, waited_ms: None }), job(3200), dialing(3700), ANSWERED];
+    let facts =
+        [(200, Fact::AttemptClaimed { attempt: 1, waited_ms: None }), job(3200), dialing(3700), ANSWERED];
     let mut attempt = attempt(facts, None);
     attempt.facts[3].0 = at(5000);
     let shown: Vec<_> = phases(Some(at(0)), &attempt).iter().map(|it| (it.name, it.seconds)).collect();

@@ -33,6 +33,23 @@ pub struct Wrong {
     pub detail: String,
     /// What to do about it.
     pub to_do: String,
+    /// How often; the time is that of the first.
+    pub times: usize,
+}
+
+/// The same trouble over and over is told once.
+pub(super) fn together(all: impl IntoIterator<Item = Wrong>) -> Vec<Wrong> {
+    let mut told: Vec<Wrong> = Vec::new();
+    for wrong in all {
+        let is_same = |it: &&mut Wrong| {
+            (it.attempt, &it.what, &it.detail) == (wrong.attempt, &wrong.what, &wrong.detail)
+        };
+        match told.iter_mut().find(is_same) {
+            Some(same) => (same.times, same.until) = (same.times + 1, wrong.until),
+            None => told.push(wrong),
+        }
+    }
+    told
 }
 
 /// All that went wrong in an attempt, in order of time.
@@ -51,6 +68,7 @@ pub(super) fn wrong(attempt: &Attempt) -> Vec<Wrong> {
             what: first_word(entry.title),
             detail: entry.detail,
             to_do: plain(to_do.or(outcome_to_do).unwrap_or("the task's log")),
+            times: 1,
         });
     }
     if let Some(outcome) = &attempt.outcome {
@@ -116,6 +134,7 @@ fn of_outcome(attempt: &Attempt, outcome: &Outcome) -> Wrong {
         what: first_word(word.unwrap_or(outcome.outcome.as_str())),
         detail: outcome.detail.clone().unwrap_or_else(|| plain(meaning.map_or("", |it| it.means))),
         to_do: plain(meaning.map_or("the task's log", |it| it.to_do)),
+        times: 1,
     }
 }
 
@@ -136,6 +155,7 @@ fn bad_line(attempt: &Attempt, outcome: &Outcome) -> Option<Wrong> {
         ),
         to_do: "one call: its telephone; a country: its trunk; everywhere: LiveKit or the network to it"
             .to_owned(),
+        times: 1,
     })
 }
 
@@ -184,6 +204,7 @@ impl Hop {
             what: self.what.to_owned(),
             detail: format!("{}: {:.1} s in all, most of it here", self.detail, f64::from(frames) / 50.0),
             to_do: self.to_do.to_owned(),
+            times: 1,
         })
     }
 }
