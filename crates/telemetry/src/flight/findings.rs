@@ -2,7 +2,7 @@
 
 use calls::fact::Fact;
 use calls::meaning::Meaning;
-use calls::outcome::{Outcome, OutcomeKind, Reason};
+use calls::outcome::{EndReason, Outcome, OutcomeKind, Reason};
 use calls::settle::Follow;
 use serde::Serialize;
 
@@ -168,8 +168,29 @@ fn why_it_ended_last(attempt: &Attempt, is_one_of_many: bool) -> String {
         Some(Follow::Nothing) | None => String::new(),
     };
     match outcome.outcome {
-        OutcomeKind::Answered => format!("{number}{}{}{next}", plain(means), whom_to(attempt)),
+        OutcomeKind::Answered => {
+            let who = outcome.end_reason.map_or("", who_hung_up);
+            format!("{number}{}{who}{}{next}", plain(means), whom_to(attempt))
+        }
         _ => format!("{number}{}. {}{next}", own_words(outcome), plain(means)),
+    }
+}
+
+/// Where the meaning of an end does not say it.
+fn who_hung_up(reason: EndReason) -> &'static str {
+    match reason {
+        EndReason::AgentHangup
+        | EndReason::AgentClosed
+        | EndReason::SilenceWatchdog
+        | EndReason::MaxDuration
+        | EndReason::BridgeError
+        | EndReason::Drained => " We hung up.",
+        EndReason::CalleeHangup
+        | EndReason::Transferred
+        | EndReason::RoomLost
+        | EndReason::MediaLost
+        | EndReason::Operator
+        | EndReason::Unknown => "",
     }
 }
 
