@@ -44,7 +44,9 @@ pub async fn run(asked: &Diff, settings: &Settings, output: &Output) -> anyhow::
     } else if rows.is_empty() {
         output.say("nothing is different but the times of day");
     } else {
-        let heading = ["", &asked.first, &asked.second];
+        let name = |flight: &Flight| flight.about.call_id.clone().unwrap_or_else(|| flight.key.clone());
+        let (one, other) = (name(&first), name(&second));
+        let heading = ["", &one, &other];
         let text = |value: &Option<String>| value.clone().unwrap_or_else(|| styled(DIM, "-"));
         output
             .table(&heading, rows.iter().map(|row| [row.what.clone(), text(&row.first), text(&row.second)]));
