@@ -202,7 +202,11 @@ mod tests {
     fn facts_are_measured_where_they_happen() {
         let facts = [
             Fact::BargeIn { dropped_ms: 900, tail_ms: Some(12) },
-            Fact::MessageRefused { code: "invalid_number".to_owned(), path: None, detail: String::new() },
+            Fact::MessageRefused {
+                code: "invalid_phone_number".to_owned(),
+                path: None,
+                detail: String::new(),
+            },
             Fact::DuplicateMessage,
             Fact::AgentCreated { agent_call_id: "a".to_owned(), took_ms: 210 },
             Fact::AttemptClaimed { attempt: 1, waited_ms: Some(1500) },
@@ -212,7 +216,7 @@ mod tests {
         let wanted = with(&[
             ("BargeIns prod BR twilio", 1.0),
             ("BargeInTailMilliseconds prod BR twilio", 12.0),
-            ("Refusals prod invalid_number", 1.0),
+            ("Refusals prod invalid_phone_number", 1.0),
             ("Duplicates prod message", 1.0),
             ("StartPhaseMilliseconds prod BR twilio agent", 210.0),
             ("StartPhaseMilliseconds prod BR twilio queued", 1500.0),
