@@ -173,7 +173,9 @@ mod tests {
             Some("set")
         });
         assert!(read.is_ok());
-        asked.borrow_mut().insert(crate::stop::STOP_TIMEOUT_SECONDS.to_owned());
+        for name in [crate::stop::STOP_TIMEOUT_SECONDS, crate::settings::TRACES_ENDPOINT] {
+            asked.borrow_mut().insert(name.to_owned());
+        }
         let resources = template["Resources"].as_object().unwrap().values();
         let definitions: Vec<&Value> =
             resources.filter(|resource| resource["Type"] == "AWS::ECS::TaskDefinition").collect();

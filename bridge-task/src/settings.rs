@@ -19,6 +19,9 @@ use crate::deployment::{self, Deployment};
 use crate::stop::{self, STOP_TIMEOUT_SECONDS};
 use crate::worker::{ProfilesFrom, WorkerSettings};
 
+/// Where traces go: an OpenTelemetry collector.
+pub const TRACES_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
+
 /// The effective settings.
 #[derive(Debug)]
 pub struct Settings {
@@ -101,7 +104,7 @@ impl Settings {
             Duration::ZERO
         });
         let stage = get("OCG_STAGE").unwrap_or("local").to_owned();
-        let traces = traces(get("OTEL_EXPORTER_OTLP_ENDPOINT"), get("OTEL_EXPORTER_OTLP_HEADERS"), &stage);
+        let traces = traces(get(TRACES_ENDPOINT), get("OTEL_EXPORTER_OTLP_HEADERS"), &stage);
         let traces = traces.unwrap_or_else(|problem| {
             problems.push(problem);
             None
