@@ -1,5 +1,7 @@
 //! What can be told of an attempt only when its task is gone: how that was started, and what the agent's vendor bills.
 
+use std::time::Duration;
+
 use agents::Agent;
 use calls::cost::Cost;
 use calls::fact::Fact;
@@ -9,6 +11,9 @@ use tokio::time::timeout;
 
 use crate::ASIDE_WITHIN;
 use crate::hands::Hands;
+
+/// A worker settles at once, and a vendor has to reckon first.
+const ASK_AGAIN_AFTER: Duration = Duration::from_millis(400);
 
 impl Hands<'_> {
     /// Told once: by who has settled the attempt.
@@ -50,7 +55,11 @@ impl Hands<'_> {
         cost.with_agent_billed(prices, 0.0)?;
         let keys = self.settler.credentials.of(&profile.country).await.ok()?;
         let agent = Agent::for_profile(&profile.agent).ok()?;
-        let seconds = agent.billed_seconds(agent_call_id, &keys.agent_api_key).await?;
-        Some((seconds, cost.with_agent_billed(prices, seconds)?))
+        loop {
+            if let Some(seconds) = agent.billed_seconds(agent_call_id, &keys.agent_api_key).await {
+                return Some((seconds, cost.with_agent_billed(prices, seconds)?));
+            }
+            tokio::time::sleep(ASK_AGAIN_AFTER).await;
+        }
     }
 }

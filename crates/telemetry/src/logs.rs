@@ -61,7 +61,7 @@ pub fn init(format: Format, verbose: bool) {
     let registry = tracing_subscriber::registry().with(targets);
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let done = match format {
-        Format::Json => registry.with(layer.event_format(Json)).try_init(),
+        Format::Json => registry.with(layer.with_ansi(false).event_format(Json)).try_init(),
         Format::Human { colours } => registry.with(layer.with_ansi(colours).event_format(Human)).try_init(),
     };
     // A second initialisation (tests) keeps the first.
@@ -130,13 +130,14 @@ where
                 line.insert(name.to_owned(), value.into());
             }
         }
-        // The message that a router or a worker has in hand.
-        if let Some(span) = context.lookup_current()
+        event.record(&mut Members(&mut line));
+        // The message that a worker has in hand, where nothing says more.
+        if !line.contains_key("attempt")
+            && let Some(span) = context.lookup_current()
             && let Some(fields) = span.extensions().get::<FormattedFields<N>>()
         {
             line.insert("span".to_owned(), fields.to_string().into());
         }
-        event.record(&mut Members(&mut line));
         writeln!(out, "{}", Value::Object(line))
     }
 }
