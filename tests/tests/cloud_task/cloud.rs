@@ -315,9 +315,12 @@ impl Event {
 }
 
 impl Ended {
-    /// The lines of metrics: those that CloudWatch would take for such.
-    pub fn metrics(&self) -> Vec<&Value> {
-        self.lines.iter().filter(|line| !line["_aws"].is_null()).collect()
+    /// The one line of metrics (CloudWatch would take it for such) that this one is in.
+    pub fn measured(&self, metric: &str) -> Result<&Value> {
+        let mut lines = self.lines.iter().filter(|line| !line["_aws"].is_null() && !line[metric].is_null());
+        let line = lines.next().with_context(|| format!("{metric} is not measured: {:#?}", self.lines))?;
+        ensure!(lines.next().is_none(), "{metric} is measured twice: {:#?}", self.lines);
+        Ok(line)
     }
 
     /// Whether a line like this was logged.

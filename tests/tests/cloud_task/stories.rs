@@ -86,15 +86,20 @@ fn an_answered_call_lies_in_the_bucket_and_is_told_to_upstream() {
         );
         ensure!(last["durationSeconds"].as_f64().is_some_and(|seconds| seconds > 1.0), "{last:#}");
 
-        let [metrics] = ended.metrics()[..] else {
-            anyhow::bail!("not one line of metrics: {:#?}", ended.lines)
-        };
-        let counted =
-            ["Stage", "Country", "Outcome", "Calls", "DialFailed"].map(|name| metrics[name].clone());
+        let calls = ended.measured("Calls")?;
+        let counted = ["Stage", "Country", "Provider", "Outcome", "Calls"].map(|name| calls[name].clone());
         ensure!(
-            counted == [json!("test"), json!("BR"), json!("answered"), json!(1), json!(0)],
-            "{metrics:#}"
+            counted == [json!("test"), json!("BR"), json!("twilio"), json!("answered"), json!(1)],
+            "{calls:#}"
         );
+        let dial = ended.measured("DialFailed")?;
+        ensure!(dial["DialFailed"] == 0 && dial["Answered"] == 1 && dial["Country"] == "BR", "{dial:#}");
+        for of_answered in ["TimeToAnswerSeconds", "TalkSeconds", "FirstAgentAudioSeconds"] {
+            ensure!(
+                dial[of_answered].as_f64().is_some_and(|seconds| seconds > 0.0),
+                "{of_answered}: {dial:#}"
+            );
+        }
         ensure!(ended.lines.iter().all(Value::is_object), "every line is JSON: {:#?}", ended.lines);
         Ok(())
     });
@@ -111,8 +116,9 @@ fn a_busy_line_is_no_system_error() {
         ensure!(statuses(&events) == ["CALL_ATTEMPT_STARTED", "CALL_NOT_ANSWERED"], "{events:#?}");
         let details = &events[1].details;
         ensure!(details["reason"] == "busy" && details["sipStatus"] == 486, "{details:#}");
-        let [metrics] = ended.metrics()[..] else { anyhow::bail!("{:#?}", ended.lines) };
-        ensure!(metrics["Outcome"] == "not-answered" && metrics["DialFailed"] == 0, "{metrics:#}");
+        ensure!(ended.measured("Calls")?["Outcome"] == "not-answered", "{:#?}", ended.lines);
+        ensure!(ended.measured("DialFailed")?["DialFailed"] == 0, "{:#?}", ended.lines);
+        ensure!(ended.measured("DialFailures")?["SipClass"] == "4xx", "{:#?}", ended.lines);
         Ok(())
     });
 }
@@ -125,8 +131,8 @@ fn without_its_secrets_it_says_so_and_may_be_tried_again() {
         let outcome = outcome(&cloud).await?;
         let detail = outcome["detail"].as_str().unwrap_or_default();
         ensure!(detail.contains("/ocg/test/secrets/BR"), "{outcome:#}");
-        let [metrics] = ended.metrics()[..] else { anyhow::bail!("{:#?}", ended.lines) };
-        ensure!(metrics["Outcome"] == "failed" && metrics["DialFailed"] == 1, "{metrics:#}");
+        ensure!(ended.measured("Calls")?["Outcome"] == "failed", "{:#?}", ended.lines);
+        ensure!(ended.measured("DialFailed")?["DialFailed"] == 1, "{:#?}", ended.lines);
         Ok(())
     });
 }
