@@ -138,12 +138,16 @@ fn a_call_is_one_trace_its_metrics_are_told_and_its_cost_is_reckoned() {
         let cost = outcome.cost.context("it cost nothing")?;
         let items: Vec<Item> = cost.lines.iter().map(|line| line.item).collect();
         ensure!(items == [Item::Room, Item::Trunk, Item::Agent], "a worker's call has no task: {cost:#?}");
-        let facts: Vec<RecordedFact> = FactsReader::new(call.attempt.clone()).news(&folders).await?;
-        let billed = facts.iter().find_map(|told| match told.fact {
-            Fact::AgentBilled { seconds } => Some(seconds),
-            _ => None,
-        });
-        let billed = billed.context("the vendor's bill is not told")?;
+        let mut reader = FactsReader::new(call.attempt.clone());
+        let mut facts: Vec<RecordedFact> = Vec::new();
+        let billed = wait_for("the vendor's bill is told", SOON, async || {
+            facts.extend(reader.news(&folders).await?);
+            Ok(facts.iter().find_map(|told| match told.fact {
+                Fact::AgentBilled { seconds } => Some(seconds),
+                _ => None,
+            }))
+        })
+        .await?;
         ensure!(billed == cost.lines[2].billed_seconds, "billed {billed} s, reckoned {cost:#?}");
         ensure!(facts.iter().any(|told| matches!(&told.fact, Fact::Cost(told) if told.total == cost.total)));
 
