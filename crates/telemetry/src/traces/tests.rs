@@ -108,8 +108,6 @@ fn nothing_that_was_said_is_in_a_trace() {
     for secret in ["Hello?", "Goodbye!", "5511987654321"] {
         assert!(!text.contains(secret), "{secret} is in the trace");
     }
-    let ids: Vec<_> = said.iter().map(|_| ()).collect();
-    assert!(!ids.is_empty());
 }
 
 #[test]
