@@ -41,6 +41,7 @@ pub fn of(
         body: body.as_bytes().to_owned(),
         call_key: Some(key.to_string()),
         attempt: attempt.map(str::to_owned),
+        put_back: None,
         receive_count: 1,
         sent_at: now,
     };

@@ -45,7 +45,7 @@ use crate::profile::Profiles;
 use crate::trigger::Tracking;
 use crate::trigger::{Refusal, RefusalCode, TriggerCall, Unusable};
 pub use again::try_again_after;
-pub use folder::{AttemptSeen, Folder, StoredMessage};
+pub use folder::{AttemptSeen, Folder, PutBacks, StoredMessage};
 use identity::Identity;
 use step::State;
 
@@ -60,6 +60,8 @@ pub struct Delivery {
     pub call_key: Option<String>,
     /// Attribute `OcgAttempt`, likewise.
     pub attempt: Option<String>,
+    /// Attribute `OcgPutBack`, on what a router put back: which put-back of the call it is, 1, 2, 3 …
+    pub put_back: Option<u32>,
     /// How often it was delivered, this time included: 1, 2, 3 …
     pub receive_count: u32,
     /// When it was sent to this queue.
@@ -162,13 +164,18 @@ pub enum Effect {
     PutBack {
         /// The attempt that may not begin yet.
         attempt: AttemptId,
+        /// Which put-back of the call this is, from 1: its attribute `OcgPutBack`.
+        nth: u32,
         /// Fifteen minutes at most.
         delay: Duration,
     },
-    /// Write `back/<message id>.json`: this delivery was put back, and is only acknowledged should it come again.
+    /// Write `back/<n>-<message id>.json`: this delivery was put back, and is only acknowledged should it come again;
+    /// so is every put-back before the `nth`.
     NoteBack {
         /// Which attempt.
         attempt: AttemptId,
+        /// Which put-back of the call it was.
+        nth: u32,
         /// The queue's id of this delivery.
         message_id: String,
     },
@@ -244,7 +251,7 @@ pub struct Routing {
     read: Result<TriggerCall, Box<Unusable>>,
     identity: Identity,
     /// How often the call was put back before.
-    times_put_back: usize,
+    times_put_back: u32,
     reloads: u8,
     state: State,
     effects: VecDeque<Effect>,

@@ -30,6 +30,8 @@ pub struct Message {
     pub call_key: Option<String>,
     /// Attribute `OcgAttempt`.
     pub attempt: Option<String>,
+    /// Attribute `OcgPutBack`.
+    pub put_back: Option<u32>,
     /// When it was sent.
     pub sent_at: Ms,
     /// How often it was received.
@@ -54,7 +56,7 @@ impl Message {
     /// A message as it will be sent.
     pub fn new(body: Rc<Vec<u8>>, call_key: Option<String>, attempt: Option<String>) -> Self {
         let id = String::new();
-        Self { id, body, call_key, attempt, sent_at: 0, receives: 0, version: 0 }
+        Self { id, body, call_key, attempt, put_back: None, sent_at: 0, receives: 0, version: 0 }
     }
 }
 
@@ -182,6 +184,7 @@ pub fn as_delivery(world: &World, message: &Message) -> Delivery {
         body: message.body.to_vec(),
         call_key: message.call_key.clone(),
         attempt: message.attempt.clone(),
+        put_back: message.put_back,
         receive_count: message.receives,
         sent_at: world.clock.wall_at(message.sent_at),
     }

@@ -105,9 +105,9 @@ impl World {
             Effect::LoadProfiles { fresh } => Some(Input::Profiles(self.read_profiles(*fresh))),
             Effect::Launch(attempt) => Some(Input::Launched(self.run_task(attempt))),
             Effect::SendDeadLetter(letter) => Some(self.bury(pid, letter)),
-            Effect::PutBack { attempt, delay } => {
+            Effect::PutBack { attempt, nth, delay } => {
                 self.witness.count("put back");
-                Some(Input::PutBack(self.send_again(attempt, *delay)))
+                Some(Input::PutBack(self.send_again(attempt, Some(*nth), *delay)))
             }
             Effect::TakePlace { attempt, country, at_once, per_second } => {
                 let limits = Limits { country: country.clone(), at_once: *at_once, per_second: *per_second };
@@ -155,7 +155,9 @@ impl World {
             Effect::PutOutcome(id, ending) => {
                 (id.clone(), Document::Outcome(Outcome { by: pid, says: Box::new(says(id, ending, at)) }))
             }
-            Effect::NoteBack { attempt, message_id } => (attempt.clone(), Document::Back(message_id.clone())),
+            Effect::NoteBack { attempt, nth, message_id } => {
+                (attempt.clone(), Document::Back(*nth, message_id.clone()))
+            }
             Effect::PutNext(id) => (id.clone(), Document::Next(Follow::DeadLetter)),
             other => return Some(other.not_done()),
         };

@@ -118,7 +118,7 @@ impl World {
                 self.watch_told(id, outcome.outcome.as_str());
                 Some(Input::Done(Ok(())))
             }
-            Effect::SendAttempt { attempt, delay } => Some(Input::Done(self.send_again(attempt, *delay))),
+            Effect::SendAttempt { attempt, delay } => Some(Input::Done(self.send_again(attempt, None, *delay))),
             Effect::SendDeadLetter { attempt, refusal } => {
                 Some(Input::Done(self.bury_call(attempt, refusal.code)))
             }
@@ -180,7 +180,7 @@ impl World {
             return next;
         }
         let again = AttemptId::new(id.key.clone(), id.number + 1);
-        drop(self.send_again(&again, Duration::from_secs(30)));
+        drop(self.send_again(&again, None, Duration::from_secs(30)));
         Follow::Attempt(again.number)
     }
 
@@ -202,8 +202,13 @@ impl World {
         Ok(())
     }
 
-    /// The call's message once more, for an attempt: its body, or only its key.
-    pub(crate) fn send_again(&mut self, id: &AttemptId, delay: Duration) -> Result<(), String> {
+    /// The call's message once more, for an attempt: its body, or only its key. Of a put-back it says which it is.
+    pub(crate) fn send_again(
+        &mut self,
+        id: &AttemptId,
+        put_back: Option<u32>,
+        delay: Duration,
+    ) -> Result<(), String> {
         let sending = self.sending();
         let stored = self.store.calls.get(&id.key).and_then(|call| call.message.as_ref());
         let body = stored.map(|message| message.is.body.clone());
@@ -211,7 +216,8 @@ impl World {
             let key = id.key.as_str().to_owned();
             let alone = self.dice.in_thousand(200);
             let body = body.filter(|_| !alone).unwrap_or_else(|| key.clone().into_bytes());
-            let message = Message::new(Rc::new(body), Some(key), Some(id.number.to_string()));
+            let mut message = Message::new(Rc::new(body), Some(key), Some(id.number.to_string()));
+            message.put_back = put_back;
             self.watch_sent_again(id);
             let delay = Ms::try_from(delay.as_millis()).unwrap_or(Ms::MAX);
             let message = self.send_to_calls(message, delay);

@@ -1,13 +1,13 @@
 //! The object store with all call folders: keeps what it acknowledged, honours put-if-absent, and lies about
 //! everything else. An acknowledgement may be lost, a write may come through after its sender has given it up.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use calls::ids::{AttemptId, CallKey};
 use calls::outcome::OutcomeKind;
 use calls::plan::CallPlan;
-use calls::routing::{AttemptSeen, Folder, StoredMessage};
+use calls::routing::{AttemptSeen, Folder, PutBacks, StoredMessage};
 use calls::settle::{self, Decision, DialSeen, Follow, JobSeen};
 use jiff::Timestamp;
 
@@ -42,8 +42,8 @@ pub enum Document {
     Outcome(Outcome),
     /// `next.json`.
     Next(Follow),
-    /// `back/<message id>.json`.
-    Back(String),
+    /// `back/n<nth>-<message id>.json`.
+    Back(u32, String),
 }
 
 /// `job.json`.
@@ -117,7 +117,7 @@ pub struct AttemptFolder {
     /// `next.json`.
     pub next: Option<Held<Follow>>,
     /// Deliveries that were put back.
-    pub back: Arc<BTreeSet<String>>,
+    pub back: Arc<PutBacks>,
     /// When the last of them was.
     pub back_at: Option<Ms>,
 }
@@ -261,8 +261,8 @@ impl Store {
             Document::Dial(claim) => put_if_absent(&mut attempt.dial, owner, claim),
             Document::Outcome(outcome) => put_if_absent(&mut attempt.outcome, owner, outcome),
             Document::Next(next) => put_if_absent(&mut attempt.next, owner, next),
-            Document::Back(delivery) => {
-                Arc::make_mut(&mut attempt.back).insert(delivery.clone());
+            Document::Back(nth, delivery) => {
+                Arc::make_mut(&mut attempt.back).note(*nth, delivery);
                 attempt.back_at = Some(now);
                 true
             }
@@ -306,7 +306,7 @@ impl World {
         }
         let is_news = matches!(
             document,
-            Document::Message(_) | Document::Back(_) | Document::Job(_) | Document::Outcome(_)
+            Document::Message(_) | Document::Back(..) | Document::Job(_) | Document::Outcome(_)
         );
         if ours && is_news {
             self.somebody_may_hang_up(&id.key);
@@ -342,7 +342,7 @@ impl Document {
                 format!("outcome.json: {} {reason:?} {detail:?} retryable {}", says.outcome, says.retryable)
             }
             Self::Next(next) => format!("next.json: {next}"),
-            Self::Back(delivery) => format!("back/{delivery}.json"),
+            Self::Back(nth, delivery) => format!("back/n{nth}-{delivery}.json"),
         }
     }
 }

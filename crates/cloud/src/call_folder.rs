@@ -156,15 +156,16 @@ impl CallFolders {
         self.claim_owned(&paths::launched(attempt), &draw_nonce(), launched).await.map(drop)
     }
 
-    /// Notes that a delivery (by its SQS message id) was put back, so that it is only acknowledged
-    /// should it come again. The first note stays.
+    /// Notes that a delivery (by its SQS message id) was put back as the call's `nth` put-back, so that it is only
+    /// acknowledged should it come again, and so are the put-backs before. The first note stays.
     pub async fn note_back(
         &self,
         attempt: &AttemptId,
+        nth: u32,
         sqs_message_id: &str,
         back: &Back,
     ) -> Result<(), StoreError> {
-        self.claim_owned(&paths::back(attempt, sqs_message_id), &draw_nonce(), back).await.map(drop)
+        self.claim_owned(&paths::back(attempt, nth, sqs_message_id), &draw_nonce(), back).await.map(drop)
     }
 
     /// Marks an attempt as open, before its claim is tried; a mark that is there is renewed, so that nobody takes it

@@ -263,7 +263,7 @@ async fn a_calls_life_leaves_what_was_promised() {
     assert_eq!(second, Claimed::Theirs(outcome()), "exactly one, although it says the same");
     let next = Next { v: V, next: Follow::Nothing, at: at() };
     assert!(folders.claim_next(&id, &next).await.unwrap().is_ours());
-    folders.note_back(&id, "sqs-9", &Back { v: V, at: at() }).await.unwrap();
+    folders.note_back(&id, 1, "sqs-9", &Back { v: V, at: at() }).await.unwrap();
     assert_eq!(folders.close_attempt(&id).await.unwrap(), next);
     assert_eq!(folders.close_attempt(&id).await.unwrap(), next, "can be repeated");
     assert!(!folders.open_attempt(&id, &Open { v: V, at: at() }).await.unwrap(), "never opened again");

@@ -106,9 +106,9 @@ impl<'a> Way<'a> {
                 let limits = Limits { at_once, per_second };
                 Input::Place(self.router.paces.take(&self.router.folders, &attempt, &country, limits).await)
             }
-            Err(Effect::PutBack { attempt, delay }) => {
+            Err(Effect::PutBack { attempt, nth, delay }) => {
                 let trace = self.signature.attributes.get(TRACEPARENT).map(String::as_str);
-                let sent = self.router.queue.send_again(&attempt, self.body, delay, trace).await;
+                let sent = self.router.queue.put_back(&attempt, nth, self.body, delay, trace).await;
                 Input::PutBack(sent.map(drop).map_err(|error| error.to_string()))
             }
             // The folder does everything else, and nothing waits for an answer to the rest.

@@ -175,6 +175,7 @@ fn delivery(body: Vec<u8>) -> Delivery {
         body,
         call_key: None,
         attempt: None,
+        put_back: None,
         receive_count: 1,
         sent_at: Timestamp::now(),
     }

@@ -7,12 +7,12 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::folder::Stand;
-use super::world::{NOON, at, body, brazil, key};
+use super::world::{NOON, at, body, brazil, key, noted};
 use super::*;
 use crate::settle::Follow;
 
 fn any_seen() -> impl Strategy<Value = AttemptSeen> {
-    (any::<[bool; 5]>(), any::<Option<bool>>(), prop::sample::subsequence(vec!["m-1", "m-2"], 0..2)).prop_map(
+    (any::<[bool; 5]>(), any::<Option<bool>>(), prop::option::of(prop::sample::select(vec!["m-1", "m-2"]))).prop_map(
         |([job, late, launched, dial, next], outcome, put_back)| AttemptSeen {
             job,
             claim_by: (job && late).then(|| at(NOON)),
@@ -20,7 +20,7 @@ fn any_seen() -> impl Strategy<Value = AttemptSeen> {
             dial,
             outcome,
             next: next.then_some(Follow::Attempt(2)),
-            put_back: Arc::new(put_back.into_iter().map(str::to_owned).collect()),
+            put_back: put_back.map_or_else(Arc::default, |message| noted(3, message)),
         },
     )
 }
@@ -48,14 +48,18 @@ fn any_body() -> impl Strategy<Value = Vec<u8>> {
 fn any_delivery() -> impl Strategy<Value = Delivery> {
     let count = prop::sample::select(vec![1, 19, 20, 21]);
     let attempt = prop::option::of(prop::sample::select(vec!["1", "2", "3", "0", "x"]));
-    (any_body(), any::<bool>(), attempt, count).prop_map(|(body, marked, attempt, receive_count)| Delivery {
-        message_id: "m-1".to_owned(),
-        body,
-        call_key: marked.then(|| key().as_str().to_owned()),
-        attempt: attempt.map(str::to_owned),
-        receive_count,
-        sent_at: at("2026-07-21T11:00:00Z"),
-    })
+    let put_back = prop::option::of(1..6_u32);
+    (any_body(), any::<bool>(), attempt, put_back, count).prop_map(
+        |(body, marked, attempt, put_back, receive_count)| Delivery {
+            message_id: "m-1".to_owned(),
+            body,
+            call_key: marked.then(|| key().as_str().to_owned()),
+            attempt: attempt.map(str::to_owned),
+            put_back,
+            receive_count,
+            sent_at: at("2026-07-21T11:00:00Z"),
+        },
+    )
 }
 
 fn failed() -> Result<(), String> {

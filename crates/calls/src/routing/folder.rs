@@ -45,9 +45,35 @@ pub struct AttemptSeen {
     pub outcome: Option<bool>,
     /// `next.json`.
     pub next: Option<Follow>,
-    /// `back/<message id>.json`: deliveries that were put back and are only to be acknowledged. Shared: a call that
-    /// waits for its country has hundreds.
-    pub put_back: Arc<BTreeSet<String>>,
+    /// `back/`. Shared: a call that waits for its country has hundreds of notes there.
+    pub put_back: Arc<PutBacks>,
+}
+
+/// `back/<n>-<message id>.json`: what was put back, and is only to be acknowledged should it come again. A note is
+/// written when its put-back has been sent. So each stands for a message that is still to come: of that number, or of
+/// a later one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PutBacks {
+    deliveries: BTreeSet<String>,
+    last: u32,
+}
+
+impl PutBacks {
+    /// This delivery was put back, as the call's `nth` put-back.
+    pub fn note(&mut self, nth: u32, message_id: &str) {
+        self.deliveries.insert(message_id.to_owned());
+        self.last = self.last.max(nth);
+    }
+
+    /// The delivery of this message was put back.
+    pub fn holds(&self, message_id: &str) -> bool {
+        self.deliveries.contains(message_id)
+    }
+
+    /// The number of the last put-back; 0: there was none.
+    pub fn last(&self) -> u32 {
+        self.last
+    }
 }
 
 /// Where an attempt stands for a delivery that continues it.
@@ -71,12 +97,12 @@ impl Folder {
 
     /// This delivery was put back, and its successor sent.
     pub(super) fn was_put_back(&self, message_id: &str) -> bool {
-        self.attempts.values().any(|attempt| attempt.put_back.contains(message_id))
+        self.attempts.values().any(|attempt| attempt.put_back.holds(message_id))
     }
 
     /// How often this call was put back.
-    pub(super) fn times_put_back(&self) -> usize {
-        self.attempts.values().map(|attempt| attempt.put_back.len()).sum()
+    pub(super) fn times_put_back(&self) -> u32 {
+        self.attempts.values().map(|attempt| attempt.put_back.last()).max().unwrap_or(0)
     }
 
     /// The newest attempt there is.

@@ -3,6 +3,7 @@
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::time::Duration;
 
+use super::identity::Mark;
 use super::step::State;
 use super::{Effect, Routing};
 use crate::fact::{Fact, NotNow};
@@ -36,15 +37,27 @@ impl Routing {
         let patience = match why {
             NotNow::CallHours => Duration::ZERO,
             NotNow::TooManyCalls | NotNow::TooManyPerSecond => {
-                let doublings = u32::try_from(self.times_put_back).unwrap_or(u32::MAX).min(10);
+                let doublings = self.times_put_back.min(10);
                 let longest = ASK_AGAIN_AFTER.saturating_mul(1 << doublings).min(ASK_AGAIN_WITHIN);
                 longest.mul_f64(0.25 + 0.75 * share_of(&self.delivery.message_id))
             }
         };
         let delay = Duration::from_secs(wait.max(patience).as_secs().saturating_add(1)).min(LONGEST_DELAY);
         self.record(Fact::Deferred { why, delay_seconds: delay.as_secs() });
-        self.want(Effect::PutBack { attempt: self.attempt(), delay });
+        self.want(Effect::PutBack { attempt: self.attempt(), nth: self.next_put_back(), delay });
         State::PuttingBack
+    }
+
+    /// The number of the put-back that this delivery becomes.
+    pub(super) fn next_put_back(&self) -> u32 {
+        self.times_put_back.saturating_add(1)
+    }
+
+    /// This is a put-back, and a later one of the call is on its way. A put-back whose note was lost is put back
+    /// twice: without this its copies, each with an id of the queue's own, would be as many calls' worth of messages.
+    pub(super) fn is_overtaken(&self) -> bool {
+        let nth = self.delivery.put_back.filter(|_| self.identity.mark == Mark::Counts);
+        nth.is_some_and(|nth| nth < self.times_put_back)
     }
 }
 

@@ -88,7 +88,8 @@ impl Routing {
             | (State::PuttingBack, Input::PutBack(Err(detail))) => self.again(detail, true),
             (State::PuttingBack, Input::PutBack(Ok(()))) => {
                 let message_id = self.delivery.message_id.clone();
-                self.want(Effect::NoteBack { attempt: self.attempt(), message_id });
+                let nth = self.next_put_back();
+                self.want(Effect::NoteBack { attempt: self.attempt(), nth, message_id });
                 State::NotingBack
             }
             (State::NotingBack, Input::Stored(Ok(()))) => self.finish(Verdict::Deferred),
@@ -129,7 +130,7 @@ impl Routing {
             return self.load();
         }
         self.times_put_back = folder.times_put_back();
-        if folder.was_put_back(&self.delivery.message_id) {
+        if folder.was_put_back(&self.delivery.message_id) || self.is_overtaken() {
             return self.nothing_to_do();
         }
         let Some(stored) = &folder.message else {

@@ -8,7 +8,7 @@ mod later;
 use std::sync::Arc;
 
 use super::step::State;
-use super::world::{NOON, World, at, body, call, delivery, key, last_time, profiles, put_back};
+use super::world::{NOON, World, at, body, call, delivery, key, last_time, noted, profiles, put_back};
 use super::*;
 use crate::settle::Follow;
 
@@ -259,7 +259,7 @@ fn a_delivery_that_was_put_back_is_only_acknowledged() {
     let mut world = World::new();
     world.receive(call("m-1"));
     let seen =
-        AttemptSeen { job: true, put_back: Arc::new(["m-1".to_owned()].into()), ..AttemptSeen::default() };
+        AttemptSeen { job: true, put_back: noted(1, "m-1"), ..AttemptSeen::default() };
     world.folder.attempts.insert(1, seen);
     assert_eq!(world.receive(call("m-1")), Verdict::Done);
     assert_eq!(world.launches, 1);

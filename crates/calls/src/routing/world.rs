@@ -33,6 +33,7 @@ pub(super) fn delivery(message_id: &str, body: Vec<u8>) -> Delivery {
         body,
         call_key: None,
         attempt: None,
+        put_back: None,
         receive_count: 1,
         sent_at: at("2026-07-21T11:59:59Z"),
     }
@@ -41,6 +42,13 @@ pub(super) fn delivery(message_id: &str, body: Vec<u8>) -> Delivery {
 pub(super) fn put_back(message_id: &str, body: Vec<u8>, attempt: &str) -> Delivery {
     let call_key = Some(key().as_str().to_owned());
     Delivery { call_key, attempt: Some(attempt.to_owned()), ..delivery(message_id, body) }
+}
+
+/// `back/` with one note.
+pub(super) fn noted(nth: u32, message_id: &str) -> Arc<PutBacks> {
+    let mut put_backs = PutBacks::default();
+    put_backs.note(nth, message_id);
+    Arc::new(put_backs)
 }
 
 /// Its last delivery before it is given up.
@@ -160,14 +168,15 @@ impl World {
                 );
                 Input::Place(self.broken("place").map(|()| self.not_now.unwrap_or(Place::Taken)))
             }
-            Effect::PutBack { attempt, delay } => {
+            Effect::PutBack { attempt, nth, delay } => {
+                assert_eq!(nth, self.folder.times_put_back() + 1, "put-backs are numbered");
                 assert!(self.folder.message.is_some(), "nothing is put back before message.json exists");
                 Input::PutBack(self.broken("put back").map(|()| self.put_back.push((attempt, delay))))
             }
-            Effect::NoteBack { attempt, message_id } => {
+            Effect::NoteBack { attempt, nth, message_id } => {
                 assert!(!self.put_back.is_empty(), "the note comes after the message");
                 Input::Stored(self.broken("note back").map(|()| {
-                    Arc::make_mut(&mut self.attempt(&attempt).put_back).insert(message_id);
+                    Arc::make_mut(&mut self.attempt(&attempt).put_back).note(nth, &message_id);
                 }))
             }
             Effect::PutJob { attempt, deadline, .. } => {

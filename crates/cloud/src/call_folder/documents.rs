@@ -141,7 +141,7 @@ pub struct Open {
     pub at: Timestamp,
 }
 
-/// `back/<sqs message id>.json`: that delivery was put back as a new message.
+/// `back/n<nth>-<sqs message id>.json`: that delivery was put back as a new message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Back {

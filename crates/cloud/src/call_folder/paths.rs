@@ -77,9 +77,17 @@ pub fn back_folder(attempt: &AttemptId) -> Path {
     attempt_folder(attempt).join("back")
 }
 
-/// `calls/<key>/a<n>/back/<sqs message id>.json`; what a path cannot carry is percent-encoded.
-pub fn back(attempt: &AttemptId, sqs_message_id: &str) -> Path {
-    back_folder(attempt).join(format!("{sqs_message_id}.json"))
+/// `calls/<key>/a<n>/back/n<nth>-<sqs message id>.json`: the call's `nth` put-back was sent instead of that message. What
+/// a path cannot carry is percent-encoded.
+pub fn back(attempt: &AttemptId, nth: u32, sqs_message_id: &str) -> Path {
+    back_folder(attempt).join(format!("n{nth}-{sqs_message_id}.json"))
+}
+
+/// What [`back`] made a file's name of. A name without a number tells of that message alone.
+pub fn read_back(file: &str) -> Option<(u32, &str)> {
+    let name = file.strip_suffix(".json")?;
+    let numbered = name.strip_prefix('n').and_then(|rest| rest.split_once('-'));
+    Some(numbered.and_then(|(nth, id)| Some((nth.parse().ok()?, id))).unwrap_or((0, name)))
 }
 
 /// `calls/<key>/a<n>/facts/`
@@ -131,10 +139,20 @@ mod tests {
     }
 
     #[test]
+    fn a_put_back_is_read_as_it_was_noted() {
+        let attempt = AttemptId::new("0123456789abcdef0123456789abcdef".parse().unwrap(), 1);
+        let path = back(&attempt, 12, "4c0e7f1a-0b5d");
+        assert_eq!(read_back(path.filename().unwrap()), Some((12, "4c0e7f1a-0b5d")));
+        assert_eq!(read_back("12345678-0b5d.json"), Some((0, "12345678-0b5d")), "no number of ours");
+        assert_eq!(read_back("n12345678.json"), Some((0, "n12345678")));
+        assert_eq!(read_back("n1-x"), None);
+    }
+
+    #[test]
     fn a_hostile_message_id_stays_in_its_folder() {
         let key: CallKey = "0123456789abcdef0123456789abcdef".parse().unwrap();
         let attempt = AttemptId::new(key, 1);
-        let path = back(&attempt, "../../x/y");
+        let path = back(&attempt, 1, "../../x/y");
         assert_eq!(path.parts_count(), back_folder(&attempt).parts_count() + 1);
         assert!(path.prefix_matches(&back_folder(&attempt)));
     }

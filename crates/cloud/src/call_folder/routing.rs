@@ -51,8 +51,9 @@ impl CallFolders {
                 let dial = DialClaim::decided(&signature.name, at, decision);
                 Input::Claimed(claim(self.claim_dial(&attempt, &dial).await))
             }
-            Effect::NoteBack { attempt, message_id } => {
-                Input::Stored(self.note_back(&attempt, &message_id, &Back { v: V, at }).await.map_err(text))
+            Effect::NoteBack { attempt, nth, message_id } => {
+                let noted = self.note_back(&attempt, nth, &message_id, &Back { v: V, at }).await;
+                Input::Stored(noted.map_err(text))
             }
             Effect::PutOutcome(attempt, ending) => {
                 let outcome = outcome(&attempt, &ending, at, signature);

@@ -1,11 +1,10 @@
 //! All of a call's folder at one look: what routing and settling decide by.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use calls::ids::{AttemptId, CallKey};
 use calls::outcome::{Outcome, OutcomeKind};
-use calls::routing::{AttemptSeen, Folder, StoredMessage};
+use calls::routing::{AttemptSeen, Folder, PutBacks, StoredMessage};
 use calls::settle::{self, DialSeen, JobSeen};
 use jiff::Timestamp;
 use object_store::ObjectStore;
@@ -42,8 +41,8 @@ pub struct AttemptStanding {
     pub outcome: Option<Outcome>,
     /// `next.json`.
     pub next: Option<Next>,
-    /// The SQS message ids of the deliveries that were put back.
-    pub back: Arc<BTreeSet<String>>,
+    /// What was put back, by SQS message id.
+    pub back: Arc<PutBacks>,
 }
 
 impl Standing {
@@ -65,7 +64,7 @@ impl Standing {
 
     /// Was the delivery of this SQS message put back?
     pub fn was_put_back(&self, sqs_message_id: &str) -> bool {
-        self.attempts.iter().any(|attempt| attempt.back.contains(sqs_message_id))
+        self.attempts.iter().any(|attempt| attempt.back.holds(sqs_message_id))
     }
 }
 
@@ -158,7 +157,10 @@ impl CallFolders {
         let launched = self.read(&paths::launched(attempt)).await?;
         let job = self.read(&paths::job(attempt)).await?;
         let put_back = self.list(&paths::back_folder(attempt)).await?;
-        let back = put_back.files.iter().filter_map(|file| file.strip_suffix(".json")).map(str::to_owned);
+        let mut back = PutBacks::default();
+        for (nth, message_id) in put_back.files.iter().filter_map(|file| paths::read_back(file)) {
+            back.note(nth, message_id);
+        }
         let open = self.read::<Open>(&paths::open(attempt)).await?;
         let open = open.map(|open| put_back.newest.map_or(open.at, |newest| newest.max(open.at)));
         Ok(AttemptStanding {
@@ -169,7 +171,7 @@ impl CallFolders {
             dial,
             outcome,
             next,
-            back: Arc::new(back.collect()),
+            back: Arc::new(back),
         })
     }
 

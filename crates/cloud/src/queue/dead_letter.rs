@@ -5,6 +5,7 @@ use calls::routing::DeadLetter;
 use jiff::Timestamp;
 
 use super::Received;
+use super::again::PUT_BACK;
 use super::attributes::{Attribute, that_fit};
 
 /// What a letter says about its refusal. It is of no use on a message that goes back, which may carry ten only.
@@ -33,7 +34,8 @@ pub fn attributes(
     ];
     // A letter that was redriven and refused again has ours already, of the last time.
     let names = ours.map(|(name, _)| name);
-    let foreign = own.into_iter().filter(|attribute| !names.contains(&attribute.name.as_str()));
+    let is_ours = |name: &str| names.contains(&name) || name == PUT_BACK;
+    let foreign = own.into_iter().filter(|attribute| !is_ours(&attribute.name));
     let ours: Vec<Attribute> = ours.iter().filter_map(|(name, text)| Attribute::text(name, text)).collect();
     that_fit(ours.into_iter().chain(foreign), body_bytes)
 }
@@ -59,7 +61,7 @@ pub fn put_back(letter: &Received, call: &CallKey, body_bytes: usize) -> Result<
     let (identity, provenance) = (made(&identity), made(&provenance));
     let is_ours = |name: &str| {
         let ours = ["OcgCallKey", "OcgAttempt", "OriginalMessageId", "RedrivenFrom", "RedrivenReason"];
-        ours.contains(&name) || OF_THE_REFUSAL.contains(&name)
+        ours.contains(&name) || OF_THE_REFUSAL.contains(&name) || name == PUT_BACK
     };
     let mut foreign: Vec<Attribute> =
         letter.attributes.iter().filter(|attribute| !is_ours(&attribute.name)).cloned().collect();
@@ -104,7 +106,8 @@ mod tests {
 
     #[test]
     fn it_tells_why_and_whose_it_is_and_keeps_what_else_fits() {
-        let theirs = vec![own("RefusalCode"), own("CallId"), own("trace"), own("tenant"), own("third")];
+        // Put back before it was refused: its letter continues the call, whatever was put back since.
+        let theirs = ["RefusalCode", "CallId", PUT_BACK, "trace", "tenant", "third"].map(own).to_vec();
         let attributes = attributes(&letter("no integer"), theirs, 500, Timestamp::UNIX_EPOCH, "0.1.0");
         let names: Vec<_> = attributes.iter().map(|attribute| attribute.name.as_str()).collect();
         let wanted = [
@@ -146,7 +149,9 @@ mod tests {
 
     #[test]
     fn what_goes_back_is_the_same_call_and_says_where_it_was() {
-        let sent = attributes(&letter("no integer"), vec![own("trace")], 500, Timestamp::UNIX_EPOCH, "0.1.0");
+        let mut sent = attributes(&letter("no integer"), vec![own("trace")], 500, Timestamp::UNIX_EPOCH, "0.1.0");
+        // On what the queue itself moved there it still stands.
+        sent.push(own(PUT_BACK));
         let letter = Received { message_id: "letter-1".to_owned(), attributes: sent, ..Received::default() };
         let key = CallKey::from_ids(None, None, "x");
         let wanted = [

@@ -4,6 +4,7 @@ use aws_sdk_sqs::types::{Message, MessageAttributeValue, MessageSystemAttributeN
 use calls::routing::Delivery;
 use jiff::Timestamp;
 
+use super::again::PUT_BACK;
 use super::attributes::{Attribute, Content};
 
 /// A received message.
@@ -36,6 +37,7 @@ impl Received {
             body: self.body.clone().into_bytes(),
             call_key: self.text("OcgCallKey").map(str::to_owned),
             attempt: self.text("OcgAttempt").map(str::to_owned),
+            put_back: self.text(PUT_BACK).and_then(|nth| nth.parse().ok()),
             receive_count: self.receive_count,
             sent_at: self.sent_at,
         }

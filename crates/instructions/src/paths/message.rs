@@ -71,6 +71,7 @@ fn delivery(nth: u64, body: &[u8]) -> Result<Delivery> {
         body: body.to_vec(),
         call_key: None,
         attempt: None,
+        put_back: None,
         receive_count: 1,
         // A Tuesday, at noon in Brazil: the example's country has call hours.
         sent_at: "2026-07-21T15:00:00Z".parse::<Timestamp>()?,

@@ -64,6 +64,28 @@ fn what_cannot_be_put_back_comes_again_and_what_was_put_back_never_ends_the_call
 }
 
 #[test]
+fn of_a_put_back_and_its_copies_one_goes_on() {
+    let again = |id, nth| Delivery { put_back: Some(nth), ..put_back(id, key().as_str().into(), "1") };
+    let mut world = World { profiles: profiles(AFTERNOONS), breaks: vec!["note back"], ..World::new() };
+    // The note of the first put-back is lost, so the message is put back a second time.
+    assert_eq!(world.receive(call("m-1")), Verdict::Retry("note back failed".into()));
+    world.breaks.clear();
+    assert_eq!(world.receive(call("m-1")), Verdict::Deferred);
+    assert_eq!(world.put_back.len(), 2);
+    // Both come. The one goes on as the second put-back, the other finds it noted.
+    assert_eq!(world.receive(again("m-2", 1)), Verdict::Deferred);
+    assert_eq!(world.receive(again("m-3", 1)), Verdict::Done);
+    assert_eq!(world.put_back.len(), 3);
+    assert!(world.had(&Fact::DuplicateDelivery));
+    // What the settler or a person sends has no number and is as good as the newest.
+    assert_eq!(world.receive(put_back("m-4", key().as_str().into(), "1")), Verdict::Deferred);
+    assert_eq!(world.receive(again("m-5", 2)), Verdict::Done, "overtaken by the third");
+    world.profiles = profiles(LIMITED);
+    assert_eq!(world.receive(again("m-6", 3)), Verdict::Done);
+    assert_eq!(world.launches, 1);
+}
+
+#[test]
 fn after_nothing_follows_nothing_whatever_the_outcome_allowed() {
     let mut world = World::new();
     let ended = AttemptSeen {
