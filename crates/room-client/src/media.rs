@@ -10,17 +10,15 @@ mod order;
 mod sockets;
 mod speaking;
 mod steady;
+mod ways;
 
-use std::collections::HashSet;
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use audio::SampleRate;
 use audio::opus::CodecError;
 use str0m::media::Mid;
-use str0m::net::{Receive, TcpType};
-use str0m::{Candidate, Event, IceConnectionState, Input, Output, RtcError};
-use tokio::net::TcpStream;
+use str0m::net::Receive;
+use str0m::{Event, IceConnectionState, Input, Output, RtcError};
 use tokio::sync::{mpsc, oneshot};
 
 use self::alarm::Alarm;
@@ -28,6 +26,7 @@ use self::hearing::Hearing;
 use self::sockets::Received;
 pub(crate) use self::sockets::Sockets;
 use self::speaking::Speaking;
+use self::ways::Ways;
 use crate::clock;
 use crate::inlet::Inlet;
 use crate::outlet::AudioOut;
@@ -36,12 +35,6 @@ use crate::tap::TappedPacket;
 
 /// str0m paces its connectivity checks at 50 ms; looking this often until connected saves most of it.
 const CHECK_PACE: Duration = Duration::from_millis(5);
-
-/// Head start of UDP before TCP is dialled too (the connection attempt delay of RFC 8305 §5).
-const TCP_DELAY: Duration = Duration::from_millis(250);
-
-/// How long a TCP candidate may take to connect.
-const TCP_CONNECT: Duration = Duration::from_secs(5);
 
 /// A server that we publish to sends something (RTCP at least) every second. This long without any packet is a
 /// lost path: ICE itself takes some twenty seconds to say so.
@@ -52,12 +45,6 @@ const IDLE: Duration = Duration::from_secs(1);
 
 /// Longer than any path's datagram.
 const LONGEST_DATAGRAM: usize = 2048;
-
-/// The server's addresses that are tried at most. It has a few; each new way through the network may bring others.
-const MOST_CANDIDATES: usize = 256;
-
-/// The same for TCP, where each is dialled.
-const MOST_TCP_CANDIDATES: usize = 8;
 
 /// What the session task asks for.
 pub(crate) enum Command {
@@ -120,9 +107,6 @@ pub(crate) struct Parts {
     pub(crate) notices: mpsc::UnboundedSender<Notice>,
 }
 
-/// A connected stream, and the server's candidate that it leads to.
-type TcpWay = (TcpStream, Candidate);
-
 pub(crate) struct Media {
     peer: Peer,
     sockets: Sockets,
@@ -139,12 +123,7 @@ pub(crate) struct Media {
     /// Whether ICE itself says that there is no way.
     ice_down: bool,
     last_received: Instant,
-    /// The server's UDP candidates.
-    udp_candidates: HashSet<SocketAddr>,
-    /// The server's TCP candidates not tried yet, and when to try them.
-    tcp_candidates: Vec<Candidate>,
-    tcp_due: Option<Instant>,
-    tcp_connected: (mpsc::UnboundedSender<TcpWay>, mpsc::UnboundedReceiver<TcpWay>),
+    ways: Ways,
     speaking: Speaking,
     hearing: Hearing,
     heard: Option<Mid>,
@@ -163,10 +142,7 @@ impl Media {
             connected: false,
             ice_down: false,
             last_received: clock::now(),
-            udp_candidates: HashSet::new(),
-            tcp_candidates: Vec::new(),
-            tcp_due: None,
-            tcp_connected: mpsc::unbounded_channel(),
+            ways: Ways::default(),
             speaking: Speaking::new(parts.rate, parts.outlet, parts.tap.clone())?,
             hearing: Hearing::new(parts.rate, parts.inlet, parts.tap)?,
             heard: None,
@@ -195,7 +171,7 @@ impl Media {
                 () = alarm.rings() => self.speak(),
                 () = outlet.ready() => self.speak(),
                 command = self.commands.recv(), if !self.closing => self.obey(command.unwrap_or(Command::Close)),
-                Some((stream, candidate)) = self.tcp_connected.1.recv() => self.add_tcp(stream, candidate),
+                Some((stream, candidate)) = self.ways.connected.1.recv() => self.add_tcp(stream, candidate),
                 at = self.hearing.opened() => {
                     self.hearing.open(at);
                     Ok(())
@@ -219,10 +195,7 @@ impl Media {
         (self.peer, self.sockets, self.notices) = (new.peer, new.sockets, new.notices);
         self.deadline = clock::now();
         (self.established, self.connected, self.ice_down) = (false, false, false);
-        self.udp_candidates.clear();
-        self.tcp_candidates.clear();
-        self.tcp_due = None;
-        self.tcp_connected = mpsc::unbounded_channel();
+        self.ways = Ways::default();
         self.heard = None;
         self.hearing.switch();
     }
@@ -253,7 +226,7 @@ impl Media {
             (true, false) => self.deadline.min(now + CHECK_PACE),
             (true, true) => self.deadline.min(self.last_received + QUIET_TIMEOUT),
         };
-        [self.hearing.deadline(), self.tcp_due].into_iter().flatten().fold(at, Instant::min)
+        [self.hearing.deadline(), self.ways.tcp_due].into_iter().flatten().fold(at, Instant::min)
     }
 
     fn on_time(&mut self) -> Result<(), RtcError> {
@@ -266,8 +239,8 @@ impl Media {
         if is_alive && self.connected && now.duration_since(self.last_received) >= QUIET_TIMEOUT {
             self.set_disconnected(now);
         }
-        if self.tcp_due.is_some_and(|due| due <= now) {
-            self.tcp_due = None;
+        if self.ways.tcp_due.is_some_and(|due| due <= now) {
+            self.ways.tcp_due = None;
             self.dial_tcp();
         }
         self.hearing.on_time(now);
@@ -334,69 +307,6 @@ impl Media {
         }
     }
 
-    fn add_candidate(&mut self, text: &str) -> Result<(), RtcError> {
-        // What str0m cannot read (host names, say) is no way that it could take.
-        let Ok(candidate) = Candidate::from_sdp_string(text) else { return Ok(()) };
-        match (candidate.proto(), candidate.tcptype()) {
-            (str0m::net::Protocol::Udp, _) => {
-                let is_known = self.udp_candidates.contains(&candidate.addr());
-                if !is_known && self.udp_candidates.len() == MOST_CANDIDATES {
-                    return Ok(());
-                }
-                self.udp_candidates.insert(candidate.addr());
-                // No route, no pair: the other candidates remain.
-                if let Ok(Some(local)) = self.sockets.reach(candidate.addr()) {
-                    if let Ok(local) = Candidate::host(local, "udp") {
-                        self.peer.rtc.add_local_candidate(local);
-                    }
-                    self.drain()?;
-                }
-                self.peer.rtc.add_remote_candidate(candidate);
-                self.tick_and_drain()
-            }
-            (str0m::net::Protocol::Tcp, Some(TcpType::Passive)) => {
-                let is_known = self.tcp_candidates.iter().any(|known| known.addr() == candidate.addr());
-                if !is_known && self.tcp_candidates.len() < MOST_TCP_CANDIDATES {
-                    self.tcp_candidates.push(candidate);
-                    self.tcp_due = self.tcp_due.or((!self.connected).then(|| clock::now() + TCP_DELAY));
-                }
-                Ok(())
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Connects to the server's TCP candidates, aside from the loop, unless UDP has made it.
-    fn dial_tcp(&mut self) {
-        if self.connected {
-            return;
-        }
-        for candidate in &self.tcp_candidates {
-            let (candidate, connected) = (candidate.clone(), self.tcp_connected.0.clone());
-            tokio::spawn(async move {
-                let connecting = TcpStream::connect(candidate.addr());
-                if let Ok(Ok(stream)) = tokio::time::timeout(TCP_CONNECT, connecting).await {
-                    // The media task may be over by now.
-                    let _ = connected.send((stream, candidate));
-                }
-            });
-        }
-    }
-
-    fn add_tcp(&mut self, stream: TcpStream, remote: Candidate) -> Result<(), RtcError> {
-        if self.connected {
-            return Ok(());
-        }
-        let Ok(local) = self.sockets.add_tcp(stream) else { return Ok(()) };
-        let Ok(local) = Candidate::builder().tcp().host(local).tcptype(TcpType::Active).build() else {
-            return Ok(());
-        };
-        self.peer.rtc.add_local_candidate(local);
-        self.drain()?;
-        self.peer.rtc.add_remote_candidate(remote);
-        self.tick_and_drain()
-    }
-
     fn received(&mut self, from: Received, datagram: &[u8]) -> Result<(), RtcError> {
         if !self.peer.rtc.is_alive() {
             return Ok(());
@@ -452,7 +362,7 @@ impl Media {
     fn set_connected(&mut self) {
         if !self.connected {
             self.connected = true;
-            self.tcp_due = None;
+            self.ways.tcp_due = None;
             self.speaking.begin(clock::now());
             self.notify(Notice::Connected);
         }
@@ -461,7 +371,7 @@ impl Media {
     fn set_disconnected(&mut self, now: Instant) {
         if self.connected {
             self.connected = false;
-            self.tcp_due = Some(now);
+            self.ways.tcp_due = Some(now);
             self.notify(Notice::Disconnected);
         }
     }

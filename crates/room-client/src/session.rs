@@ -1,10 +1,11 @@
 //! The session task: signalling, who is in the room, whom we hear, and bringing a lost websocket back.
 
 mod again;
+mod ending;
 mod keys;
 mod link;
+mod listening;
 
-use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use livekit_protocol as proto;
@@ -14,6 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use self::again::Anew;
 use self::link::Link;
+use self::listening::Listening;
 use crate::clock;
 use crate::entry::Entry;
 use crate::error::JoinError;
@@ -29,9 +31,6 @@ pub(crate) const FIRST_OFFER: u32 = 1;
 /// When the media connection is closed, the server's reason follows on the websocket within milliseconds; on a busy
 /// machine later. It says whether we may come again.
 const REASON_GRACE: Duration = Duration::from_millis(500);
-
-/// How long the server may take to answer our goodbye.
-const GOODBYE: Duration = Duration::from_millis(500);
 
 /// How long ICE may look for a new way through the network.
 const MEDIA_LOSS_TIMEOUT: Duration = Duration::from_secs(20);
@@ -81,12 +80,7 @@ pub(crate) struct Session {
     offer: proto::SessionDescription,
     awaiting_answer: bool,
     answer: Option<proto::SessionDescription>,
-    /// Whom we listen to, the track subscribed for it, and whether its sound was announced.
-    listening: Option<String>,
-    track: Option<String>,
-    announced: bool,
-    /// Where each subscribed track is received: track id → mid.
-    sections: HashMap<String, String>,
+    listening: Listening,
     /// Subscriptions to be sent when the websocket is back.
     kept: Vec<Request>,
     /// After a resume, until everybody was described once.
@@ -148,10 +142,7 @@ impl Session {
             offer,
             awaiting_answer: true,
             answer: None,
-            listening: None,
-            track: None,
-            announced: false,
-            sections: HashMap::new(),
+            listening: Listening::default(),
             kept: Vec::new(),
             recounting: false,
             deadline: Some(Deadline { at: join_by, what: Late::Join }),
@@ -189,48 +180,13 @@ impl Session {
         let was_up = self.link.is_up() && !self.stage.is_outside();
         if let Stage::Joining(ready) = std::mem::replace(&mut self.stage, Stage::Joined) {
             // Nobody may wait any more: the join was given up.
-            let _ = ready.send(Err(join_error(&reason)));
+            let _ = ready.send(Err(ending::join_error(&reason)));
         }
         self.finish(reason, was_up).await;
     }
 
     fn hears_media(&self) -> bool {
         !self.media_gone && !self.stage.is_outside()
-    }
-
-    /// `was_up`: the websocket is there, of a session that we are in.
-    async fn finish(mut self, reason: EndReason, was_up: bool) {
-        tracing::debug!(%reason, "room session ended");
-        // Where the server ended it, it needs no goodbye.
-        let goodbye = matches!(reason, EndReason::Left | EndReason::MediaLost(_)) && was_up;
-        self.tell(vec![RoomEvent::Ended { reason }]);
-        if goodbye {
-            // A server that takes longer finds out by itself.
-            let _ = tokio::time::timeout(GOODBYE, self.say_goodbye()).await;
-        }
-        self.tell_media(MediaCommand::Close);
-        // Drops a resume under way, which holds the client's lock.
-        self.link = Link::up();
-        self.signal.close().await;
-        if let Some(left) = self.left.take() {
-            let _ = left.send(was_up);
-        }
-    }
-
-    /// Sends Leave and waits for the server's own, a few milliseconds. Inside the server requests and the
-    /// websocket's end go separate ways; closed right behind a Leave, it once kept our place for seconds.
-    async fn say_goodbye(&mut self) {
-        let leave = proto::LeaveRequest {
-            reason: proto::DisconnectReason::ClientInitiated as i32,
-            action: proto::leave_request::Action::Disconnect as i32,
-            ..Default::default()
-        };
-        self.signal.send(Request::Leave(leave)).await;
-        while let Incoming::Message(message) = self.wires.incoming.next().await {
-            if matches!(*message, Response::Leave(_)) {
-                return;
-            }
-        }
     }
 
     async fn on_incoming(&mut self, incoming: Incoming) {
@@ -266,19 +222,6 @@ impl Session {
             EndReason::ServerGone(_) => self.lose(reason),
             _ => self.end(reason),
         }
-    }
-
-    fn on_answer(&mut self, answer: proto::SessionDescription) {
-        // Id 0: a server that does not number them. An answer to an older offer says nothing any more.
-        if answer.id != 0 && answer.id != self.offer.id {
-            return;
-        }
-        self.awaiting_answer = false;
-        let sections = answer.mid_to_track_id.iter();
-        self.sections = sections.map(|(mid, track)| (track.clone(), mid.clone())).collect();
-        self.tell_media(MediaCommand::Answer(answer.sdp.clone()));
-        self.answer = Some(answer);
-        self.hear();
     }
 
     fn on_trickle(&self, trickle: &proto::TrickleRequest) {
@@ -346,7 +289,7 @@ impl Session {
     async fn on_command(&mut self, command: Option<Command>) {
         match command {
             Some(Command::ListenTo(identity)) => {
-                self.listening = Some(identity);
+                self.listening.to = Some(identity);
                 self.subscribe().await;
             }
             Some(Command::Rejoin(rejoin)) => self.rejoin = Some(rejoin),
@@ -400,28 +343,6 @@ impl Session {
         }
     }
 
-    /// Subscribes to the track to hear, if that has changed, and unsubscribes from the one before.
-    async fn subscribe(&mut self) {
-        if matches!(self.stage, Stage::Anew(_)) {
-            return;
-        }
-        let wanted = self.listening.as_deref().and_then(|identity| self.roster.audio_track(identity));
-        if wanted == self.track.as_deref() {
-            return;
-        }
-        let wanted = wanted.map(str::to_owned);
-        let before = std::mem::replace(&mut self.track, wanted.clone());
-        self.announced = false;
-        for (track, subscribe) in [(before, false), (wanted, true)] {
-            if let Some(track) = track {
-                // Where it was received says nothing about where it will be the next time.
-                self.sections.remove(&track);
-                self.send(Request::Subscription(subscription(track, subscribe))).await;
-            }
-        }
-        self.hear();
-    }
-
     /// Sends a request. While the websocket is away the try to bring it back holds the client, and whoever
     /// sends would wait for it: subscriptions are kept, an offer is made known after the resume.
     async fn send(&mut self, request: Request) {
@@ -429,17 +350,6 @@ impl Session {
             request if self.link.is_up() => self.signal.send(request).await,
             Request::Subscription(_) => self.kept.push(request),
             _ => {}
-        }
-    }
-
-    /// Points the media task at the section in which the wanted track arrives.
-    fn hear(&mut self) {
-        let section = self.track.as_ref().and_then(|track| self.sections.get(track)).cloned();
-        let found = section.is_some();
-        self.tell_media(MediaCommand::Hear(section));
-        if let (true, false, Some(identity)) = (found, self.announced, &self.listening) {
-            self.announced = true;
-            self.tell(vec![RoomEvent::TrackSubscribed { identity: identity.clone() }]);
         }
     }
 
@@ -466,20 +376,6 @@ impl Session {
 /// A session description as it is signalled.
 pub(crate) fn description(kind: &str, sdp: String, id: u32) -> proto::SessionDescription {
     proto::SessionDescription { r#type: kind.to_owned(), sdp, id, ..Default::default() }
-}
-
-/// What it means for a join that the session has ended already.
-fn join_error(reason: &EndReason) -> JoinError {
-    match reason {
-        EndReason::SignalLost(_) | EndReason::MediaLost(_) | EndReason::ServerGone(_) => {
-            JoinError::Unreachable(reason.to_string())
-        }
-        _ => JoinError::Other(reason.to_string()),
-    }
-}
-
-fn subscription(track: String, subscribe: bool) -> proto::UpdateSubscription {
-    proto::UpdateSubscription { track_sids: vec![track], subscribe, ..Default::default() }
 }
 
 async fn until(deadline: Option<tokio::time::Instant>) {

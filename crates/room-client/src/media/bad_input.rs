@@ -7,6 +7,7 @@ use str0m::change::SdpOffer;
 
 use super::incoming::Incoming;
 use super::order::Packet;
+use super::ways::{MOST_CANDIDATES, MOST_TCP_CANDIDATES};
 use super::*;
 use crate::inlet::inlet;
 
@@ -190,7 +191,7 @@ fn a_server_that_asks_for_without_end_gets_a_little() {
             }
             assert!(stage.offer.matches("m=audio").count() <= 33, "our own and 32 more");
             assert_eq!(
-                (stage.media.udp_candidates.len(), stage.media.tcp_candidates.len()),
+                (stage.media.ways.udp.len(), stage.media.ways.tcp.len()),
                 (MOST_CANDIDATES, MOST_TCP_CANDIDATES)
             );
         });

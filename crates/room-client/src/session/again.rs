@@ -108,8 +108,8 @@ impl Session {
         self.roster = Roster::new(self.roster.own_identity().to_owned());
         self.deadline = None;
         (self.media_up, self.published, self.answer) = (false, None, None);
-        (self.track, self.announced, self.recounting) = (None, false, false);
-        self.sections.clear();
+        self.listening.forget();
+        self.recounting = false;
         self.kept.clear();
     }
 

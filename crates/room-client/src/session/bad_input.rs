@@ -1,5 +1,6 @@
 //! Whatever comes over the websocket, in whatever order: a session goes on or ends, and stays small.
 
+use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 
 use ::bad_input::{Change, changed, within};

@@ -15,7 +15,7 @@ impl Session {
     /// Presses a key toward the phone that we listen to, and no other. `done` is told whether it left us; dropped, it
     /// did not.
     pub(super) fn press_key(&self, key: char, done: oneshot::Sender<bool>) {
-        let (Some(phone), Some(code)) = (&self.listening, KEYS.find(key)) else { return };
+        let (Some(phone), Some(code)) = (&self.listening.to, KEYS.find(key)) else { return };
         // The position of a sign of one byte.
         let code = u32::try_from(code).unwrap_or_default();
         let dtmf = proto::SipDtmf { code, digit: key.to_string() };

@@ -11,7 +11,8 @@ use livekit_protocol as proto;
 use livekit_protocol::signal_request::Message as Request;
 
 use super::again::AWAY_AT_MOST;
-use super::{Session, Stage, subscription};
+use super::listening::subscription;
+use super::{Session, Stage};
 use crate::clock;
 use crate::event::EndReason;
 use crate::signal::{ResumeError, Signal};
@@ -129,7 +130,7 @@ impl Session {
             offer: Some(self.offer.clone()),
             answer: self.answer.clone(),
             publish_tracks: self.published.iter().cloned().collect(),
-            subscription: self.track.clone().map(|track| subscription(track, true)),
+            subscription: self.listening.track.clone().map(|track| subscription(track, true)),
             ..Default::default()
         }
     }
