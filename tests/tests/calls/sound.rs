@@ -145,6 +145,20 @@ fn an_agent_of_whom_the_callee_hears_nothing_is_told_of_and_nothing_else() {
 }
 
 #[test]
+fn a_callee_whose_words_the_vendor_does_not_understand_is_told_of_and_nothing_else() {
+    let person =
+        Script { hang_up_after_ms: Some(25_000), ..person::who([Step::wait(300), person::talk(5000)]) };
+    story(async |scene| {
+        let lines = [agent::line(500), agent::line(1000)];
+        let agent = sim::ultravox::Script { understands_nothing: true, ..agent::who_says(lines) };
+        let ended = scene.arrange().person(person).agent(agent).place().await?.ends().await?;
+        ended.is_answered(EndReason::CalleeHangup)?;
+        ensure!(troubles(&ended) == ["not-transcribed"], "{:?}: {:#?}", troubles(&ended), seconds(&ended));
+        Ok(())
+    });
+}
+
+#[test]
 fn a_callee_who_mutes_the_telephone_during_the_call_is_told_of_by_nothing() {
     let steps = [Step::wait(300), person::talk(1000), Step::wait_for_voice(10_000), Step::mute(12_000)];
     let person = Script { hang_up_after_ms: Some(14_000), ..person::who(steps) };

@@ -39,6 +39,8 @@ pub struct Script {
     pub talk_dbfs: f64,
     /// Silence after talk that ends the callee's turn, in milliseconds.
     pub turn_end_ms: u32,
+    /// Tell nothing of what the callee says: speech recognition that does not understand its language.
+    pub understands_nothing: bool,
     /// Spell the clear message `playbackClearBuffer`.
     pub camel_case_clear: bool,
     /// Keep what is heard, for [`Ultravox::heard`](super::Ultravox::heard).
@@ -74,6 +76,7 @@ impl Default for Script {
             message_bytes: None,
             talk_dbfs: -40.0,
             turn_end_ms: 500,
+            understands_nothing: false,
             camel_case_clear: false,
             keep_audio: true,
             public_url: None,

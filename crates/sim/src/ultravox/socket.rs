@@ -1,6 +1,7 @@
 //! One call's websocket: what the agent hears and what it makes of it.
 
 mod out;
+mod texts;
 mod tools;
 
 use std::collections::VecDeque;
@@ -9,7 +10,7 @@ use std::time::Duration;
 
 use axum::extract::ws::{Message, WebSocket};
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep_until};
 
@@ -249,8 +250,10 @@ impl Session {
     async fn answer(&mut self, talk_ms: u32) -> Result<(), End> {
         self.record(|call| call.callee_turns += 1);
         self.ordinal += 1;
-        let text = format!("({talk_ms} ms of talk)");
-        self.tell_transcript("user", json!({"text": text, "delta": null, "final": true})).await?;
+        if !self.script.understands_nothing {
+            let text = format!("({talk_ms} ms of talk)");
+            self.tell_transcript("user", json!({"text": text, "delta": null, "final": true})).await?;
+        }
         let busy = self.ending.is_some() || self.waiting_for_tool.is_some();
         if busy || self.pace.speaking(Instant::now()) {
             return Ok(());
@@ -339,49 +342,6 @@ impl Session {
         self.finish_transcript().await?;
         self.speaking = false;
         self.tell_state("listening").await
-    }
-
-    /// A text message of the client's. What is not known is kept in the record and otherwise ignored.
-    async fn read(&mut self, text: &str) -> Result<(), End> {
-        self.record(|call| call.texts.push(text.to_owned()));
-        let message: Value = serde_json::from_str(text).unwrap_or_default();
-        match message["type"].as_str() {
-            Some("ping") => {
-                self.tell("pong", json!({"type": "pong", "timestamp": message["timestamp"]})).await
-            }
-            Some("user_text_message") => self.take_text(message["urgency"].as_str()).await,
-            Some("client_tool_result") => self.take_tool_result(&message).await,
-            Some("hang_up") => self.hang_up(&message).await,
-            _ => Ok(()),
-        }
-    }
-
-    /// A text is a turn of its own and is answered. An urgent one interrupts; by default it waits until the agent
-    /// has finished speaking; one that is for later changes nothing now.
-    async fn take_text(&mut self, urgency: Option<&str>) -> Result<(), End> {
-        let speaking = self.pace.speaking(Instant::now());
-        match urgency {
-            Some("later") => return Ok(()),
-            Some("immediate") if speaking => self.interrupt().await?,
-            _ if speaking || self.waiting_for_tool.is_some() => {
-                self.asked_by_text = true;
-                return Ok(());
-            }
-            _ => {}
-        }
-        self.say_next().await
-    }
-
-    async fn hang_up(&mut self, message: &Value) -> Result<(), End> {
-        let wanted = message["message"].as_str().is_some_and(|text| !text.is_empty());
-        let Some(farewell) = self.script.farewell.clone().filter(|_| wanted) else {
-            return Err(End::Close(NORMAL, EndReason::Hangup));
-        };
-        if self.pace.speaking(Instant::now()) {
-            self.interrupt().await?;
-        }
-        (self.begins, self.ending) = (None, Some(EndReason::Hangup));
-        self.say(&farewell).await
     }
 
     fn at(&self, misstep: &Misstep) -> Instant {
