@@ -20,6 +20,7 @@
 pub mod agent;
 pub mod arrange;
 pub mod cloud;
+pub mod collector;
 pub mod ears;
 pub mod ended;
 pub mod flat;

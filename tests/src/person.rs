@@ -22,6 +22,17 @@ pub fn who(say: impl IntoIterator<Item = Step>) -> Script {
     }
 }
 
+/// Talks for a second, hears the agent out, and hangs up.
+pub fn hears_out() -> Script {
+    who([
+        Step::wait(300),
+        talk(1000),
+        Step::wait_for_voice(8000),
+        Step::wait_for_silence(600),
+        Step::hang_up(),
+    ])
+}
+
 /// Answers, talks for a second, and listens.
 pub fn talkative() -> Script {
     who([Step::wait(300), talk(1000)])

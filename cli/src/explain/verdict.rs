@@ -58,6 +58,7 @@ impl Verdict {
             body: body.to_owned(),
             call_key: None,
             attempt: None,
+            put_back: None,
             receive_count: 1,
             sent_at: now,
         };

@@ -118,7 +118,9 @@ impl World {
                 self.watch_told(id, outcome.outcome.as_str());
                 Some(Input::Done(Ok(())))
             }
-            Effect::SendAttempt { attempt, delay } => Some(Input::Done(self.send_again(attempt, None, *delay))),
+            Effect::SendAttempt { attempt, delay } => {
+                Some(Input::Done(self.send_again(attempt, None, *delay)))
+            }
             Effect::SendDeadLetter { attempt, refusal } => {
                 Some(Input::Done(self.bury_call(attempt, refusal.code)))
             }

@@ -7,6 +7,7 @@ mod duplicates;
 mod killed;
 mod leftovers;
 mod messages;
+mod seen;
 mod servers;
 mod settling;
 mod trouble;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use calls::outcome::EndReason;
 use cloud::call_folder::CallFolders;
-use sim::stack::{CALLER_ID, Call, Script, Step};
+use sim::stack::{CALLER_ID, Call};
 use tests::cloud::{Sent, alone_at_the_worker, wait_for};
 use tests::person;
 
@@ -15,17 +15,6 @@ const SOON: Duration = Duration::from_secs(20);
 
 fn shown(path: &Path) -> Result<&str> {
     path.to_str().context("no text")
-}
-
-/// Talks for a second, lets the agent finish its line, and hangs up.
-fn hears_out() -> Script {
-    person::who([
-        Step::wait(300),
-        person::talk(1000),
-        Step::wait_for_voice(8000),
-        Step::wait_for_silence(600),
-        Step::hang_up(),
-    ])
 }
 
 async fn outcome_of(call: &Sent<'_>, folders: &CallFolders) -> Result<calls::outcome::Outcome> {
@@ -99,7 +88,7 @@ fn a_queue_by_its_name_and_everything_else_from_the_environment() {
         ensure!(told.contains("(SQS_QUEUE_NAME)") && told.contains("profiles the environment"), "{told}");
 
         let number = "+56987654321";
-        cloud.stack.phone()?.script(number, &hears_out()).await?;
+        cloud.stack.phone()?.script(number, &person::hears_out()).await?;
         let call = cloud.call_to_number(number).send().await?;
         let outcome = outcome_of(&call, &CallFolders::in_directory(&calls)?).await?;
         ensure!(outcome.end_reason == Some(EndReason::CalleeHangup), "{outcome:#?}");

@@ -12,8 +12,8 @@ use super::*;
 use crate::settle::Follow;
 
 fn any_seen() -> impl Strategy<Value = AttemptSeen> {
-    (any::<[bool; 5]>(), any::<Option<bool>>(), prop::option::of(prop::sample::select(vec!["m-1", "m-2"]))).prop_map(
-        |([job, late, launched, dial, next], outcome, put_back)| AttemptSeen {
+    (any::<[bool; 5]>(), any::<Option<bool>>(), prop::option::of(prop::sample::select(vec!["m-1", "m-2"])))
+        .prop_map(|([job, late, launched, dial, next], outcome, put_back)| AttemptSeen {
             job,
             claim_by: (job && late).then(|| at(NOON)),
             launched,
@@ -21,8 +21,7 @@ fn any_seen() -> impl Strategy<Value = AttemptSeen> {
             outcome,
             next: next.then_some(Follow::Attempt(2)),
             put_back: put_back.map_or_else(Arc::default, |message| noted(3, message)),
-        },
-    )
+        })
 }
 
 fn any_folder() -> impl Strategy<Value = Folder> {

@@ -5,8 +5,6 @@
 mod giving_up;
 mod later;
 
-use std::sync::Arc;
-
 use super::step::State;
 use super::world::{NOON, World, at, body, call, delivery, key, last_time, noted, profiles, put_back};
 use super::*;
@@ -258,8 +256,7 @@ fn what_is_noted_of_an_attempt_that_will_never_be_is_noted_with_the_one_that_end
 fn a_delivery_that_was_put_back_is_only_acknowledged() {
     let mut world = World::new();
     world.receive(call("m-1"));
-    let seen =
-        AttemptSeen { job: true, put_back: noted(1, "m-1"), ..AttemptSeen::default() };
+    let seen = AttemptSeen { job: true, put_back: noted(1, "m-1"), ..AttemptSeen::default() };
     world.folder.attempts.insert(1, seen);
     assert_eq!(world.receive(call("m-1")), Verdict::Done);
     assert_eq!(world.launches, 1);

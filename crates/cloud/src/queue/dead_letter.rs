@@ -149,7 +149,8 @@ mod tests {
 
     #[test]
     fn what_goes_back_is_the_same_call_and_says_where_it_was() {
-        let mut sent = attributes(&letter("no integer"), vec![own("trace")], 500, Timestamp::UNIX_EPOCH, "0.1.0");
+        let mut sent =
+            attributes(&letter("no integer"), vec![own("trace")], 500, Timestamp::UNIX_EPOCH, "0.1.0");
         // On what the queue itself moved there it still stands.
         sent.push(own(PUT_BACK));
         let letter = Received { message_id: "letter-1".to_owned(), attributes: sent, ..Received::default() };
