@@ -93,9 +93,12 @@ impl World {
         }
     }
 
-    /// DeleteRoom: everybody in it is hung up. A leg that is only just being dialed may be missed.
+    /// DeleteRoom: everybody in it is hung up, and a bridge that hears anything hears so. A leg that is only just being dialed may be missed.
     pub(crate) fn delete_room(&mut self, name: &str) {
         let room = self.livekit.rooms.remove(name);
+        if let Some(pid) = room.as_ref().and_then(|room| room.bridge) {
+            self.room_is_deleted(pid);
+        }
         if let Some(attempt) = room.as_ref().and_then(|room| room.attempt.clone()) {
             self.note(&attempt, || format!("livekit: room {name} deleted"));
         }

@@ -32,6 +32,14 @@ impl World {
         self.news(pid, 2, late, input);
     }
 
+    /// Its room is gone: what hears nothing now learns it when it asks to resume.
+    pub(super) fn room_is_deleted(&mut self, pid: Pid) {
+        let Some(process) = self.tasks.get(&pid) else { return };
+        let deaf = process.deaf_until.saturating_sub(self.clock.now());
+        let lost = RoomEvent::Lost { detail: "the room was deleted".to_owned(), loss: RoomLoss::Room };
+        self.news(pid, deaf + 2, deaf + 200, Input::Room(lost));
+    }
+
     fn signalling_is_lost(&mut self, pid: Pid) {
         let lasts = self.dice.skewed(SECOND, 20 * SECOND);
         if let Some(process) = self.tasks.get_mut(&pid) {
