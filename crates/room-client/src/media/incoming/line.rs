@@ -49,7 +49,7 @@ pub(super) fn on_time(numbers: impl IntoIterator<Item = usize>) -> Vec<Arrival> 
 /// A tone of −12 dBFS for the first `talk` frames of each `of`, and silence for the rest, as Opus packets of 20 ms.
 pub(super) fn talking(talk: usize, of: usize, frames: usize) -> Vec<Vec<u8>> {
     let sound = tone(RATE, HZ, -12.0, frames * RATE.frame_samples());
-    let mut encoder = Encoder::new(RATE).expect("encoder");
+    let mut encoder = Encoder::with_fec(RATE, 5).expect("encoder");
     let mut packet = [0; 1275];
     sound
         .chunks(RATE.frame_samples())

@@ -107,7 +107,6 @@ fn a_lost_packet_of_which_there_is_no_copy_is_guessed() {
     assert_eq!((hop.lost, hop.recovered, hop.concealed), (9, 0, 9));
 }
 
-/// At this bit rate libopus has none to spare for copies.
 fn opus_without_fec() -> impl FnMut(&[i16]) -> Vec<u8> {
     let mut encoder = audio::opus::Encoder::with_bitrate(RATE, 16_000).expect("encoder");
     move |frame| {
@@ -332,7 +331,7 @@ fn a_packet_that_came_as_a_copy_in_the_next_counts_as_lost_and_recovered() {
 #[test]
 fn packets_of_another_length_are_cut_into_frames_and_leave_no_delay_behind() {
     for (ms, samples, count) in [(10, 160, 399), (60, 960, 30)] {
-        let mut encoder = audio::opus::Encoder::new(RATE).expect("encoder");
+        let mut encoder = audio::opus::Encoder::with_fec(RATE, 5).expect("encoder");
         let mut packet = [0; 1275];
         let packets: Vec<Vec<u8>> = tone(RATE, HZ, -12.0, samples * count)
             .chunks(samples)
