@@ -4,6 +4,7 @@
 //! Numbers of `many.json` that have a key of [`targets`](crate::targets) are judged. All of it is kept in
 //! `report.json`.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
@@ -46,8 +47,61 @@ impl Parts {
             .filter(|(_, figure)| figure.is_number())
     }
 
+    /// For people: a worker that carries many calls at once, and what it keeps of many and of a long one.
+    pub fn markdown(&self) -> String {
+        let mut text = String::new();
+        if let Some(many) = self.0.get("many") {
+            let _ = write!(
+                text,
+                "\n## Many calls in one worker\n\nThe whole stack on the same two cores; the phones send packets back as \
+                 they come.\n\n| calls at once | CPU, s per call-second | PSS, MB | gap error p50, ms | p99 | max |\n\
+                 |---|---|---|---|---|---|\n",
+            );
+            for (calls, of) in [(&Value::from(1), &many["alone"]), (&many["calls"], &many["together"])] {
+                let cpu = number(&of["cpu_per_call_second"], 4);
+                let [p50, p99, max] = ["gap_error_p50_ms", "gap_error_p99_ms", "gap_error_max_ms"]
+                    .map(|key| number(&of[key], 2));
+                let pss = number(&of["held"]["pss_mb"], 1);
+                let _ = writeln!(text, "| {calls} | {cpu} | {pss} | {p50} | {p99} | {max} |");
+            }
+        }
+        let soaks: Vec<&Value> =
+            ["soak_short", "soak_long"].iter().filter_map(|name| self.0.get(*name)).collect();
+        if !soaks.is_empty() {
+            text.push_str(
+                "\n## What a worker keeps\n\nRun once, apart from the rounds (`make bench SOAK=1`). Early: after a tenth. \
+                 Left behind: memory, threads or descriptors that grow.\n\n| | minutes | PSS early, MB | late | threads | \
+                 descriptors | left behind |\n|---|---|---|---|---|---|---|\n",
+            );
+        }
+        for soak in soaks {
+            let minutes = number(&Value::from(soak["seconds"].as_f64().unwrap_or_default() / 60.0), 0);
+            let (early, late) = (&soak["early"], &soak["late"]);
+            let both = |key: &str| format!("{} → {}", early[key], late[key]);
+            let left = match soak["left_behind"].as_array() {
+                Some(left) if left.is_empty() => "nothing".to_owned(),
+                _ => soak["left_behind"].to_string(),
+            };
+            let _ = writeln!(
+                text,
+                "| {} | {minutes} | {} | {} | {} | {} | {left} |",
+                soak["what"].as_str().unwrap_or_default(),
+                number(&early["pss_mb"], 1),
+                number(&late["pss_mb"], 1),
+                both("threads"),
+                both("descriptors"),
+            );
+        }
+        text
+    }
+
     /// All of them.
     pub fn json(&self) -> &Map<String, Value> {
         &self.0
     }
+}
+
+/// A figure with so many decimals; a dash where there is none.
+fn number(figure: &Value, decimals: usize) -> String {
+    figure.as_f64().map_or_else(|| "–".to_owned(), |figure| format!("{figure:.decimals$}"))
 }

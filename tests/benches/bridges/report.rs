@@ -95,6 +95,7 @@ impl Report {
         self.write_rows(&mut text);
         self.write_sounds(&mut text);
         self.write_damages(&mut text);
+        text.push_str(&self.parts.markdown());
         text
     }
 
