@@ -60,12 +60,17 @@ impl World {
             return;
         };
         let Some(most) = job.is.plan.profile.max_concurrent_calls else { return };
-        let open = |id: &AttemptId| self.store.open.contains_key(id);
+        // Its place is given back when `next.json` is there, and its mark goes after that.
+        let is_open = |id: &AttemptId| {
+            self.store.open.contains_key(id) && self.store.attempt(id).is_some_and(|seen| seen.next.is_none())
+        };
         let legs = self.livekit.legs.values().map(|leg| &leg.dialed);
-        let live = legs.filter(|leg| leg.country == dialed.country && open(&leg.attempt)).count() + 1;
+        let others = legs.filter(|leg| leg.country == dialed.country && is_open(&leg.attempt));
+        let others: Vec<String> = others.map(|leg| leg.attempt.to_string()).collect();
+        let live = others.len() + 1;
         if u32::try_from(live).is_ok_and(|live| live > most) {
-            let (id, country) = (&dialed.attempt, &dialed.country);
-            self.violated(id, format!("{live} calls to {country} at once, {most} are allowed"));
+            let (id, country, others) = (&dialed.attempt, &dialed.country, others.join(", "));
+            self.violated(id, format!("{live} calls to {country} at once, {most} are allowed; beside {others}"));
         }
     }
 
