@@ -70,7 +70,10 @@ impl World {
         let live = others.len() + 1;
         if u32::try_from(live).is_ok_and(|live| live > most) {
             let (id, country, others) = (&dialed.attempt, &dialed.country, others.join(", "));
-            self.violated(id, format!("{live} calls to {country} at once, {most} are allowed; beside {others}"));
+            self.violated(
+                id,
+                format!("{live} calls to {country} at once, {most} are allowed; beside {others}"),
+            );
         }
     }
 
