@@ -72,3 +72,18 @@ fn attribute(name: String, value: MessageAttributeValue) -> Option<Attribute> {
     };
     Some(Attribute { name, data_type: value.data_type, content })
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn which_put_back_it_is_counts_only_where_it_is_a_number() {
+        for (text, put_back) in [("7", Some(7)), ("-1", None), ("x", None)] {
+            let attributes = vec![Attribute::text(PUT_BACK, text).unwrap()];
+            assert_eq!(Received { attributes, ..Received::default() }.delivery().put_back, put_back);
+        }
+        assert_eq!(Received::default().delivery().put_back, None);
+    }
+}
