@@ -13,6 +13,7 @@ mod known;
 mod last_resort;
 mod last_word;
 mod leg;
+mod memory;
 mod overdue;
 mod perform;
 mod recorder;
@@ -53,6 +54,7 @@ const SHUTDOWN_CAP: Duration = Duration::from_secs(1);
 const WORKER_THREADS: usize = 2;
 
 fn main() -> ExitCode {
+    memory::share_one_arena();
     let cli = Cli::parse();
     let settings = match Settings::read(&cli) {
         Ok(settings) => settings,

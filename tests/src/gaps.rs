@@ -1,4 +1,4 @@
-//! How evenly sound leaves a bridge, as the phone sees it behind the server.
+//! How evenly sound leaves a bridge: on the wire, or as the phone sees it behind the server.
 
 use std::ops::Range;
 
@@ -12,7 +12,7 @@ use crate::measure::spread::at_most;
 const TICKS_PER_MS: f64 = 48.0;
 
 /// By how much the time between a packet and the one before it misses what their RTP times say, which is 20 ms
-/// while somebody talks. The server's own share is in it, for both bridges.
+/// while somebody talks. At a phone the server's own share is in it, for both bridges.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct GapErrors {
     /// Half of them are at most this, in ms.

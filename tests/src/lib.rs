@@ -36,6 +36,7 @@ mod stage;
 pub mod terminal;
 pub mod tls;
 pub mod usage;
+pub mod wire;
 
 pub use arrange::Arrangement;
 pub use ended::EndedCall;

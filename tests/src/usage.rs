@@ -69,6 +69,27 @@ pub fn tree(pid: u32) -> Result<Vec<u32>> {
     Ok(processes)
 }
 
+/// The UDP ports that `pid` is bound to, of IPv4.
+///
+/// # Errors
+/// When there is no such process.
+pub fn udp_ports(pid: u32) -> Result<Vec<u16>> {
+    let open: Vec<String> = fs::read_dir(format!("/proc/{pid}/fd"))?
+        // A descriptor may be closed between the listing and this.
+        .filter_map(|descriptor| fs::read_link(descriptor.ok()?.path()).ok())
+        .map(|link| link.display().to_string())
+        .collect();
+    let table = fs::read_to_string(format!("/proc/{pid}/net/udp"))?;
+    // sl local_address rem_address st tx_queue:rx_queue tr:tm->when retrnsmt uid timeout inode …
+    let port = |line: &str| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let socket = format!("socket:[{}]", fields.get(9)?);
+        let (_, port) = fields.get(1)?.split_once(':')?;
+        open.contains(&socket).then(|| u16::from_str_radix(port, 16).ok())?
+    };
+    Ok(table.lines().skip(1).filter_map(port).collect())
+}
+
 /// How many threads `pid` has.
 ///
 /// # Errors
@@ -85,6 +106,16 @@ mod tests {
     use std::process::{Command, Stdio};
 
     use super::*;
+
+    #[test]
+    fn a_bound_socket_is_a_port_of_its_process() {
+        let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let port = socket.local_addr().unwrap().port();
+        assert!(udp_ports(std::process::id()).unwrap().contains(&port));
+        assert!(!udp_ports(1).is_ok_and(|ports| ports.contains(&port)), "it is ours alone");
+        drop(socket);
+        assert!(!udp_ports(std::process::id()).unwrap().contains(&port));
+    }
 
     #[test]
     fn a_child_of_a_child_is_counted() {

@@ -1,5 +1,6 @@
 //! What a call takes in which both talk: times, CPU, memory, and how evenly the agent's sound comes.
 
+use std::ops::Range;
 use std::path::Path;
 use std::time::Duration;
 
@@ -9,7 +10,8 @@ use serde::Serialize;
 use sim::stack::{Call, Step};
 use sim::ultravox::{Line, Script};
 use tests::gaps::errors_ms;
-use tests::usage::{cpu_seconds, memory, threads, tree};
+use tests::usage::{cpu_seconds, memory, threads, tree, udp_ports};
+use tests::wire::Wire;
 use tests::{Scene, agent, person};
 use tokio::time::Instant;
 
@@ -21,6 +23,8 @@ use crate::{AHEAD_MS, Bridge, Settings};
 /// Sound flows for so long before it is watched, and then for so long.
 const SETTLING: Duration = Duration::from_secs(2);
 const WATCHING: Duration = Duration::from_secs(8);
+/// When its packets leave is watched for so long, after the rest: who listens on the wire takes CPU from who sends.
+const LISTENING: Duration = Duration::from_secs(6);
 /// A process on each core takes what it can for so long, and is watched for so long of it.
 const CROWDING: Duration = Duration::from_millis(500);
 const CROWDED: Duration = Duration::from_secs(5);
@@ -54,10 +58,13 @@ pub struct Talking {
     /// How often the phone ran out of sound, and how often it threw 20 ms away, per minute.
     pub holes_per_minute: f64,
     pub discarded_per_minute: f64,
-    /// By how much each gap at the phone misses what it should be.
+    /// By how much each gap between two packets that leave the bridge misses what it should be.
     pub gap_errors_ms: Vec<f64>,
     /// The same beside a process on each core that never waits.
     pub gap_errors_beside_hog_ms: Vec<f64>,
+    /// Both at the phone, behind the server.
+    pub gap_errors_at_phone_ms: Vec<f64>,
+    pub gap_errors_at_phone_beside_hog_ms: Vec<f64>,
     pub machine: Load,
 }
 
@@ -76,15 +83,19 @@ pub async fn measure(scene: &Scene, settings: &Settings, bridge: Bridge) -> Resu
     tokio::time::sleep(WATCHING).await;
     let machine = busy.until_now()?;
     let after = Moment::now(&call, pid).await?;
-    let (mut pss_mb, mut rss_mb, mut all_threads) = (0.0, 0.0, 0);
+    let (mut pss_mb, mut rss_mb, mut all_threads, mut ports) = (0.0, 0.0, 0, Vec::new());
     let processes = tree(pid)?;
     for process in &processes {
         let memory = memory(*process)?;
         pss_mb += memory.pss;
         rss_mb += memory.rss;
         all_threads += threads(*process)?;
+        ports.extend(udp_ports(*process)?);
     }
+    let wire = Wire::listen(scene.dir(), "talking").await?;
+    let listened_us = watched(LISTENING).await;
     let crowded_us = crowd().await?;
+    let sent = wire.sent_from(&ports).await?;
 
     let started_ms = call.started_ms();
     let arrivals = call.arrivals().await?;
@@ -109,26 +120,35 @@ pub async fn measure(scene: &Scene, settings: &Settings, bridge: Bridge) -> Resu
         sound_to_agent_per_second: (after.to_agent_s - before.to_agent_s) / seconds,
         holes_per_minute: f64::from(after.holes - before.holes) * 60.0 / seconds,
         discarded_per_minute: f64::from(after.discarded - before.discarded) * 60.0 / seconds,
-        gap_errors_ms: errors_ms(&arrivals, before.at_us..after.at_us),
-        gap_errors_beside_hog_ms: errors_ms(&arrivals, crowded_us),
+        gap_errors_ms: errors_ms(&sent, listened_us),
+        gap_errors_beside_hog_ms: errors_ms(&sent, crowded_us.clone()),
+        gap_errors_at_phone_ms: errors_ms(&arrivals, before.at_us..after.at_us),
+        gap_errors_at_phone_beside_hog_ms: errors_ms(&arrivals, crowded_us),
         machine,
     };
     // Torn sound is a result; no sound is no call.
     ensure!(talking.voice_to_callee_per_second > 0.2, "the callee hears too little: {talking:#?}");
     ensure!(talking.sound_to_agent_per_second > 0.5, "the agent hears too little: {talking:#?}");
-    ensure!(!talking.gap_errors_beside_hog_ms.is_empty(), "nothing comes beside a busy process");
+    ensure!(!talking.gap_errors_ms.is_empty(), "nothing is seen to leave");
+    ensure!(!talking.gap_errors_beside_hog_ms.is_empty(), "nothing is seen to leave beside a busy process");
+    ensure!(!talking.gap_errors_at_phone_beside_hog_ms.is_empty(), "nothing comes beside a busy process");
     Ok(talking)
 }
 
 /// Takes the cores for a while; returns from when to when it was to be watched (Unix microseconds).
-async fn crowd() -> Result<std::ops::Range<i64>> {
+async fn crowd() -> Result<Range<i64>> {
     let hog = Hog::start()?;
     tokio::time::sleep(CROWDING).await;
-    let from_us = Timestamp::now().as_microsecond();
-    tokio::time::sleep(CROWDED).await;
-    let until_us = Timestamp::now().as_microsecond();
+    let span_us = watched(CROWDED).await;
     drop(hog);
-    Ok(from_us..until_us)
+    Ok(span_us)
+}
+
+/// Lets time pass; returns from when to when (Unix microseconds).
+async fn watched(length: Duration) -> Range<i64> {
+    let from_us = Timestamp::now().as_microsecond();
+    tokio::time::sleep(length).await;
+    from_us..Timestamp::now().as_microsecond()
 }
 
 /// How everything stands at one moment.

@@ -17,6 +17,7 @@ use sim::ultravox::{self, Ultravox};
 use tests::Scene;
 use tests::arrange::{COUNTRY, fresh_number};
 use tests::cloud::wait_for;
+use tests::wire::Wire;
 use tokio::time::Instant;
 
 use crate::{Settings, shown};
@@ -143,6 +144,11 @@ impl<'a> Crowd<'a> {
     /// The packets that have reached a phone.
     pub async fn arrivals(&self, leg: &Call) -> Result<Vec<Arrival>> {
         self.scene.stage().stack().await.phone()?.arrivals(&leg.id).await
+    }
+
+    /// Listens to what leaves the worker.
+    pub async fn wire(&self) -> Result<Wire> {
+        Wire::listen(self.scene.dir(), "worker").await
     }
 
     /// Seconds of sound that all agents have heard, by their calls.

@@ -1,15 +1,16 @@
 //! What a further call costs a worker, and what it does to the others' sound.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use jiff::Timestamp;
 use serde::Serialize;
-use sim::stack::{Call, Script};
+use sim::stack::{Arrival, Call, Script};
 use sim::ultravox::{self, Line};
 use tests::flat::Held;
 use tests::gaps::GapErrors;
-use tests::usage::cpu_seconds;
+use tests::usage::{cpu_seconds, udp_ports};
 use tests::{Scene, agent};
 use tokio::time::{Instant, sleep};
 
@@ -19,6 +20,8 @@ use crate::crowd::{Called, Crowd};
 /// Sound flows for so long before it is watched, and then for so long.
 const SETTLING: Duration = Duration::from_secs(5);
 const WATCHING: Duration = Duration::from_secs(20);
+/// When packets leave the worker is watched for so long.
+const LISTENING: Duration = Duration::from_secs(10);
 /// Time between two messages while the calls begin: joining a room costs more than being in it.
 const RAMP: Duration = Duration::from_millis(500);
 /// How far ahead of playback the agent sends: the vendor's own default.
@@ -48,10 +51,14 @@ struct Figures {
     /// CPU-seconds of the worker, per second and call.
     cpu_per_call_second: f64,
     held: Held,
-    /// At the phones that were asked: the worst of them.
+    /// Of what leaves the worker: the call with the largest.
     gap_error_p50_ms: f64,
     gap_error_p99_ms: f64,
     gap_error_max_ms: f64,
+    /// At the phones that were asked: the worst of them.
+    gap_error_at_phone_p50_ms: f64,
+    gap_error_at_phone_p99_ms: f64,
+    gap_error_at_phone_max_ms: f64,
     /// Packets a second at the phone that got fewest; 50 is right.
     packets_per_second: f64,
     /// Seconds of sound a second at the agent that got least; 1 is right.
@@ -63,7 +70,7 @@ struct Figures {
 /// Measures one call, then `calls` at once.
 pub async fn measure(scene: &Scene, settings: &Settings, calls: u32) -> Result<Many> {
     ensure!(calls > 1, "CALLS must be at least 2");
-    let talk = SETTLING * 4 + WATCHING * 3 + RAMP * calls * 2;
+    let talk = SETTLING * 4 + WATCHING * 3 + LISTENING * 4 + RAMP * calls * 2;
     let crowd = Crowd::begin(scene, settings, (calls, talk + Duration::from_secs(60)), talker(talk)).await?;
     let mut called = vec![crowd.call(&echoes()).await?];
     let alone = watch(&crowd, &called).await?;
@@ -101,16 +108,20 @@ async fn watch(crowd: &Crowd<'_>, called: &[Called]) -> Result<Figures> {
     let after = Moment::now(crowd)?;
     let seconds = (after.at - before.at).as_secs_f64();
     let calls = u32::try_from(called.len())?;
-    let gaps = gaps(crowd, &legs, &before, &after).await?;
-    let most = |figure: fn(&GapErrors) -> f64| gaps.iter().map(figure).fold(0.0, f64::max);
+    let at_phones = gaps_at_phones(crowd, &legs, &before, &after).await?;
+    let gaps = gaps_sent(crowd).await?;
+    ensure!(gaps.len() == called.len(), "of {calls} calls {} are seen to send", gaps.len());
     let agents = before.heard_s.iter().zip(&after.heard_s).map(|(before, after)| (after - before) / seconds);
     let figures = Figures {
         cpu_per_call_second: (after.cpu_s - before.cpu_s) / seconds / f64::from(calls),
         held: Held::by(crowd.worker(), calls)?,
-        gap_error_p50_ms: most(|gaps| gaps.p50_ms),
-        gap_error_p99_ms: most(|gaps| gaps.p99_ms),
-        gap_error_max_ms: most(|gaps| gaps.max_ms),
-        packets_per_second: gaps.iter().map(|gaps| gaps.gaps as f64 / seconds).fold(f64::MAX, f64::min),
+        gap_error_p50_ms: most(&gaps, |gaps| gaps.p50_ms),
+        gap_error_p99_ms: most(&gaps, |gaps| gaps.p99_ms),
+        gap_error_max_ms: most(&gaps, |gaps| gaps.max_ms),
+        gap_error_at_phone_p50_ms: most(&at_phones, |gaps| gaps.p50_ms),
+        gap_error_at_phone_p99_ms: most(&at_phones, |gaps| gaps.p99_ms),
+        gap_error_at_phone_max_ms: most(&at_phones, |gaps| gaps.max_ms),
+        packets_per_second: at_phones.iter().map(|gaps| gaps.gaps as f64 / seconds).fold(f64::MAX, f64::min),
         sound_to_agent_per_second: agents.fold(f64::MAX, f64::min),
         load_1m: load()?,
     };
@@ -121,8 +132,30 @@ async fn watch(crowd: &Crowd<'_>, called: &[Called]) -> Result<Figures> {
     Ok(figures)
 }
 
+fn most(gaps: &[GapErrors], figure: fn(&GapErrors) -> f64) -> f64 {
+    gaps.iter().map(figure).fold(0.0, f64::max)
+}
+
+/// Of each call, where its packets leave the worker: seen after the rest, as who listens takes CPU from who sends.
+async fn gaps_sent(crowd: &Crowd<'_>) -> Result<Vec<GapErrors>> {
+    let wire = crowd.wire().await?;
+    let from_us = Timestamp::now().as_microsecond();
+    sleep(LISTENING).await;
+    let span_us = from_us..Timestamp::now().as_microsecond();
+    let mut streams: BTreeMap<u32, Vec<Arrival>> = BTreeMap::new();
+    for sent in wire.sent_from(&udp_ports(crowd.worker())?).await? {
+        streams.entry(sent.ssrc).or_default().push(sent);
+    }
+    streams.values().map(|sent| GapErrors::of(sent, span_us.clone())).collect()
+}
+
 /// At some of the phones, the first of them among them, evenly chosen.
-async fn gaps(crowd: &Crowd<'_>, legs: &[Call], before: &Moment, after: &Moment) -> Result<Vec<GapErrors>> {
+async fn gaps_at_phones(
+    crowd: &Crowd<'_>,
+    legs: &[Call],
+    before: &Moment,
+    after: &Moment,
+) -> Result<Vec<GapErrors>> {
     let mut all = Vec::new();
     for leg in legs.iter().step_by(legs.len().div_ceil(LISTENED_TO)) {
         let arrivals = crowd.arrivals(leg).await?;
