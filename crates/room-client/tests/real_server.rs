@@ -2,6 +2,8 @@
 
 #![allow(missing_docs, clippy::print_stderr)]
 
+#[path = "real_server/media_path.rs"]
+mod media_path;
 #[path = "real_server/rejoining.rs"]
 mod rejoining;
 mod support;

@@ -8,16 +8,16 @@ use room_client::Rejoin;
 use super::*;
 use crate::support::relay::Relay;
 
-fn keep(client: &Client, identity: &'static str) {
+pub(crate) fn keep(client: &Client, identity: &'static str) {
     client.room.rejoin_when_lost(Rejoin::new(move || async move { Ok(token("r", identity).into()) }));
 }
 
-fn rejoined(event: &RoomEvent) -> Option<Duration> {
+pub(crate) fn rejoined(event: &RoomEvent) -> Option<Duration> {
     if let RoomEvent::Rejoined { away } = event { Some(*away) } else { None }
 }
 
 /// Both joined, each hears the other, and stays whatever happens.
-async fn pair_that_stays(url_of_a: &str, url_of_b: &str) -> (Client, Client) {
+pub(crate) async fn pair_that_stays(url_of_a: &str, url_of_b: &str) -> (Client, Client) {
     let (a, b) =
         tokio::join!(join(config(url_of_a, token("r", "a"))), join(config(url_of_b, token("r", "b"))));
     keep(&a, "a");
@@ -29,7 +29,7 @@ async fn pair_that_stays(url_of_a: &str, url_of_b: &str) -> (Client, Client) {
     (a, b)
 }
 
-async fn hear_each_other_again(a: &mut Client, b: &mut Client) {
+pub(crate) async fn hear_each_other_again(a: &mut Client, b: &mut Client) {
     a.out.clear();
     b.out.clear();
     // Sound from before is still on its way.
@@ -150,43 +150,4 @@ async fn who_is_not_let_in_again_has_lost_the_session() {
     server.restart().await;
     let reason = a.event(Duration::from_secs(15), ended).await;
     assert!(matches!(reason, EndReason::ServerGone(_) | EndReason::MediaLost(_)), "{reason}");
-}
-
-/// The server's UDP candidates lead to a port where nobody answers.
-fn without_udp(response: &mut proto::SignalResponse) {
-    let blocked = |text: &mut String| {
-        let lines = text.split("\r\n").map(|line| match line.split(' ').collect::<Vec<_>>().as_mut_slice() {
-            fields if fields.len() > 5 && line.contains("candidate:") && fields[2] == "udp" => {
-                fields[5] = "9";
-                fields.join(" ")
-            }
-            _ => line.to_owned(),
-        });
-        *text = lines.collect::<Vec<_>>().join("\r\n");
-    };
-    match &mut response.message {
-        Some(Response::Answer(answer)) => blocked(&mut answer.sdp),
-        Some(Response::Trickle(trickle)) => {
-            let mut init: serde_json::Value = serde_json::from_str(&trickle.candidate_init).expect("JSON");
-            let mut candidate = init["candidate"].as_str().unwrap_or_default().to_owned();
-            blocked(&mut candidate);
-            init["candidate"] = candidate.into();
-            trickle.candidate_init = init.to_string();
-        }
-        _ => {}
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn media_goes_over_tcp_where_udp_is_blocked() {
-    let Some(server) = Server::start(Media::Both).await else { return };
-    let relay = Relay::start(server.address, without_udp).await;
-    let mut a = join(config(&format!("ws://{}", relay.address), token("r", "a"))).await;
-    assert!(a.joined_in >= Duration::from_millis(250), "UDP was to be tried first: {:?}", a.joined_in);
-    let mut b = join(config(&server.url(), token("r", "b"))).await;
-    a.room.listen_to("b");
-    b.room.listen_to("a");
-    a.audio_in.open();
-    b.audio_in.open();
-    assert_tones_both_ways(&mut a, &mut b).await;
 }

@@ -1,5 +1,6 @@
 //! What the tests need around a room: a real livekit-server, tokens, tones, a TCP proxy to cut.
 
+pub mod gate;
 pub mod proxy;
 pub mod relay;
 pub mod server;

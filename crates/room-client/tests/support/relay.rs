@@ -2,6 +2,7 @@
 //! the server says.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use futures_util::{SinkExt, StreamExt};
 use livekit_protocol as proto;
@@ -13,7 +14,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
 
 /// What is done to a message of the server's.
-pub type Change = fn(&mut proto::SignalResponse);
+type Change = Arc<dyn Fn(&mut proto::SignalResponse) + Send + Sync>;
 
 pub struct Relay {
     pub address: SocketAddr,
@@ -22,14 +23,18 @@ pub struct Relay {
 }
 
 impl Relay {
-    pub async fn start(target: SocketAddr, change: Change) -> Self {
+    pub async fn start(
+        target: SocketAddr,
+        change: impl Fn(&mut proto::SignalResponse) + Send + Sync + 'static,
+    ) -> Self {
+        let change: Change = Arc::new(change);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("bound");
         let (said, _) = broadcast::channel(8);
         let to_all = said.clone();
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(relay(client, target, to_all.subscribe(), change));
+                tokio::spawn(relay(client, target, to_all.subscribe(), change.clone()));
             }
         });
         Self { address, said }

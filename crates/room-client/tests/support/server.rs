@@ -21,6 +21,8 @@ fn secret() -> String {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Media {
     Udp,
+    /// UDP alone, and no checks of the server's own toward us (ICE lite): its way to us is our way to it.
+    UdpLite,
     /// `rtc.force_tcp`: no UDP at all.
     TcpOnly,
     /// Both, and it makes no checks of its own toward us (ICE lite): a client that cannot send to its UDP port has no
@@ -32,6 +34,8 @@ pub enum Media {
 pub struct Server {
     child: Child,
     pub address: SocketAddr,
+    /// Where its media is, if over UDP.
+    pub udp: SocketAddr,
     program: OsString,
     config: tempfile::TempDir,
 }
@@ -53,13 +57,13 @@ impl Server {
         // Installed already by another test of this process, or now.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let port = free_tcp_port();
+        let udp_port = free_udp_port();
         let path = match media {
-            Media::Udp => format!("udp_port: {}\n  tcp_port: 0", free_udp_port()),
-            Media::Both => format!(
-                "udp_port: {}\n  tcp_port: {}\n  use_ice_lite: true",
-                free_udp_port(),
-                free_tcp_port()
-            ),
+            Media::Udp => format!("udp_port: {udp_port}\n  tcp_port: 0"),
+            Media::UdpLite => format!("udp_port: {udp_port}\n  tcp_port: 0\n  use_ice_lite: true"),
+            Media::Both => {
+                format!("udp_port: {udp_port}\n  tcp_port: {}\n  use_ice_lite: true", free_tcp_port())
+            }
             Media::TcpOnly => format!("tcp_port: {}\n  force_tcp: true", free_tcp_port()),
         };
         let secret = secret();
@@ -72,8 +76,8 @@ impl Server {
         let config = tempfile::tempdir().expect("a directory");
         std::fs::write(config.path().join("livekit.yaml"), yaml).expect("written");
         let child = start(&program, config.path());
-        let address = SocketAddr::from(([127, 0, 0, 1], port));
-        let server = Self { child, address, program, config };
+        let [address, udp] = [port, udp_port].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+        let server = Self { child, address, udp, program, config };
         server.wait_until_ready().await;
         Some(server)
     }
