@@ -225,6 +225,7 @@ pub async fn take_up(id: &AttemptId, settings: &Settings) -> anyhow::Result<Take
                 plan: found.plan,
                 task,
                 started_at: clock::wall(),
+                alone: settings.worker.is_none(),
             };
             return Ok(Taken::NoSecrets { attempt: Box::new(attempt), problem });
         }

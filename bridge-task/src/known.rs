@@ -3,10 +3,9 @@
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
-use calls::cost::{Cost, Meter};
+use calls::cost::{Cost, Meter, Prices};
 use calls::fact::Fact;
 use calls::outcome::{Ending, Outcome};
-use calls::profile::CountryProfile;
 use calls::sound::SoundSecond;
 use jiff::Timestamp;
 use room_client::AudioOut;
@@ -94,19 +93,13 @@ impl Known {
     pub fn cost_due(
         &self,
         fact: &Fact,
-        profile: &CountryProfile,
+        prices: Option<&Prices>,
         has_task: bool,
         now: Timestamp,
     ) -> Option<Cost> {
         let seen = self.lock();
         let due = matches!(fact, Fact::SoundSecond(_)) && seen.seconds.is_multiple_of(COST_EVERY);
-        let prices = profile.prices.as_ref().filter(|_| due)?;
-        Some(seen.meter.cost(prices, has_task, now))
-    }
-
-    /// What the call has cost by `now`, if anything has a price.
-    pub fn cost(&self, profile: &CountryProfile, has_task: bool, now: Timestamp) -> Option<Cost> {
-        Some(self.lock().meter.cost(profile.prices.as_ref()?, has_task, now))
+        Some(seen.meter.cost(prices.filter(|_| due)?, has_task, now))
     }
 
     /// Completes the ending of an answered call that ends now.
@@ -121,8 +114,8 @@ impl Known {
         }
     }
 
-    /// Puts into an outcome what the ending does not have.
-    pub fn complete(&self, outcome: Outcome) -> Outcome {
+    /// Puts into an outcome what the ending does not have; the cost, if there are prices.
+    pub fn complete(&self, outcome: Outcome, prices: Option<&Prices>, has_task: bool) -> Outcome {
         let (callee_audio_seconds, agent_audio_seconds) =
             (self.callee_audio_seconds(), self.agent_audio_seconds());
         let seen = self.lock();
@@ -133,6 +126,7 @@ impl Known {
             jitter_ms: seen.line.jitter_ms(),
             loss_percent: seen.line.loss_percent(),
             agent_call_id: seen.agent_call_id.clone(),
+            cost: prices.map(|prices| seen.meter.cost(prices, has_task, outcome.ended_at)),
             ..outcome
         }
     }
@@ -239,7 +233,7 @@ mod tests {
             known.note(&Fact::SoundSecond(*second), clock::now(), clock::wall());
         }
         let at = clock::wall();
-        known.complete(Outcome::new(Ending::of(OutcomeKind::Answered), 1, at, at, "0.1.0"))
+        known.complete(Outcome::new(Ending::of(OutcomeKind::Answered), 1, at, at, "0.1.0"), None, false)
     }
 
     fn second(lost: u32, recovered: u32, jitter_ms: f64) -> SoundSecond {

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use calls::call::{Input, LegEvent, Room, RoomEvent, RoomLoss};
+use calls::cost::Meter;
 use calls::ids::{AttemptId, Nonce};
 use calls::outcome::{EndReason, Ending, Outcome, OutcomeKind, Reason};
 use calls::phone::MaskedText;
@@ -35,8 +36,6 @@ pub struct LastResort {
     known: Known,
     standing: Standing,
     credentials: Credentials,
-    /// This process may end when the call is over.
-    alone: bool,
 }
 
 /// An attempt, and where it is written about.
@@ -54,6 +53,8 @@ pub struct Attempt {
     pub started_at: Timestamp,
     /// Who else is told of it.
     pub reports: Reports,
+    /// It has a task of its own: this process may end when the call is over.
+    pub alone: bool,
 }
 
 /// What this process may write about the attempt, and what it has to write.
@@ -103,7 +104,6 @@ impl LastResort {
             known,
             standing,
             credentials: job.credentials.clone(),
-            alone: job.alone,
         }
     }
 
@@ -149,7 +149,6 @@ impl LastResort {
             credentials: self.credentials.clone(),
             outcome_owner: self.outcome_owner.clone(),
             known: self.known.clone(),
-            alone: self.alone,
         };
         HardLimit::after(longest, move || overdue.end())
     }
@@ -177,7 +176,7 @@ impl LastResort {
             }
             Standing::Ours => Ending { reason: Some(Reason::BridgeError), ..Ending::of(OutcomeKind::Failed) },
         };
-        let outcome = self.known.complete(self.attempt.outcome(ending, detail));
+        let outcome = self.attempt.outcome_of(&self.known, ending, detail);
         self.attempt.write(&self.outcome_owner, &outcome).await;
     }
 }
@@ -192,6 +191,7 @@ impl Attempt {
             task: job.task.clone(),
             started_at: clock::wall(),
             reports: job.reports.clone(),
+            alone: job.alone,
         }
     }
 
@@ -215,10 +215,19 @@ impl Attempt {
         self.write(&draw_nonce(), &self.outcome(ending, detail)).await;
     }
 
-    /// What to write about an attempt that ends so now.
+    /// What to write about an attempt that ends so now, of which nothing is known but that it has a task.
     pub fn outcome(&self, ending: Ending, detail: &str) -> Outcome {
         let ending = Ending { detail: Some(MaskedText::of(detail).into()), ..ending };
-        Outcome::new(ending, self.id.number, self.started_at, clock::wall(), env!("CARGO_PKG_VERSION"))
+        let version = env!("CARGO_PKG_VERSION");
+        let outcome = Outcome::new(ending, self.id.number, self.started_at, clock::wall(), version);
+        let prices = self.plan.profile.prices.as_ref();
+        let cost = |prices| Meter::of_task(self.started_at).cost(prices, self.alone, outcome.ended_at);
+        Outcome { cost: prices.map(cost), ..outcome }
+    }
+
+    /// The same of a call that showed this much.
+    pub fn outcome_of(&self, known: &Known, ending: Ending, detail: &str) -> Outcome {
+        known.complete(self.outcome(ending, detail), self.plan.profile.prices.as_ref(), self.alone)
     }
 
     async fn write(&self, owner: &Nonce, outcome: &Outcome) {

@@ -37,15 +37,13 @@ pub struct Overdue {
     pub outcome_owner: Nonce,
     /// What it has shown.
     pub known: Known,
-    /// Its end is this process's.
-    pub alone: bool,
 }
 
 impl Overdue {
     /// Hangs up, leaves the outcome, and ends this process if nothing else is its business. Blocks.
     pub fn end(self) {
         let ended = self.end_call();
-        let alone = self.alone;
+        let alone = self.attempt.alone;
         let (told, waiting) = channel();
         let telling = std::thread::Builder::new().name("overdue".to_owned()).spawn(move || {
             self.tell(&ended);
@@ -99,7 +97,7 @@ impl Overdue {
             Ending { reason: Some(Reason::Unknown), ..Ending::of(OutcomeKind::Unknown) }
         };
         let detail = "the bridge was stuck: its hard limit ended the call";
-        self.known.complete(self.attempt.outcome(ending, detail))
+        self.attempt.outcome_of(&self.known, ending, detail)
     }
 
     /// Whether it is this one that stands there.
@@ -187,6 +185,7 @@ mod tests {
                 plan,
                 task: "test".into(),
                 started_at: clock::wall(),
+                alone: false,
             },
             credentials: Credentials {
                 livekit_api_key: secret(),
@@ -195,7 +194,6 @@ mod tests {
             },
             outcome_owner: draw_nonce(),
             known,
-            alone: false,
         }
     }
 

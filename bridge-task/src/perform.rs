@@ -216,7 +216,7 @@ impl Hands {
         }
         let at = clock::wall();
         self.known.note(&fact, clock::now(), at);
-        let cost = self.known.cost_due(&fact, &self.job.plan.profile, self.job.alone, at);
+        let cost = self.known.cost_due(&fact, self.job.plan.profile.prices.as_ref(), self.job.alone, at);
         self.job.reports.fact(at, &fact);
         self.facts.note(at, fact);
         if let Some(cost) = cost {

@@ -1,4 +1,5 @@
 #![allow(clippy::unwrap_used)]
+use calls::cost::{Item, Price, Prices};
 use calls::fact::Fact;
 use calls::ids::CallKey;
 use calls::phone::PhoneNumber;
@@ -21,6 +22,7 @@ fn resort(folder: &std::path::Path, leg: Leg) -> LastResort {
         task: "test".into(),
         started_at: clock::wall(),
         reports,
+        alone: true,
     };
     LastResort {
         livekit: rooms::Livekit::new("ws://127.0.0.1:9", &key, &secret).unwrap(),
@@ -35,7 +37,6 @@ fn resort(folder: &std::path::Path, leg: Leg) -> LastResort {
             livekit_api_secret: secret.clone(),
             agent_api_key: secret,
         },
-        alone: false,
     }
 }
 
@@ -96,6 +97,26 @@ async fn what_was_known_of_a_call_that_broke_is_kept() {
     assert_eq!((outcome.answer_delay_seconds, outcome.first_agent_audio_seconds), (Some(2.5), Some(0.8)));
     assert_eq!((outcome.barge_ins, outcome.callee_audio_seconds), (1, 1.5));
     assert!(outcome.duration_seconds.is_some_and(|seconds| (30.0..35.0).contains(&seconds)));
+}
+
+#[tokio::test]
+async fn a_call_that_broke_has_cost_what_it_used_and_one_that_never_began_its_task() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut resort = resort(folder.path(), outbound());
+    let price = Some(Price { per_minute: 0.06, minimum_seconds: 60, round_up_to_seconds: 1 });
+    let prices = Prices { currency: "USD".to_owned(), task: price, trunk: price, ..Prices::default() };
+    resort.attempt.plan.profile.prices = Some(prices);
+    let ending = Ending::of(OutcomeKind::Answered);
+    let items =
+        |outcome: Outcome| outcome.cost.unwrap().lines.iter().map(|line| line.item).collect::<Vec<_>>();
+    assert_eq!(items(resort.attempt.outcome(ending.clone(), "broke")), [Item::Task]);
+    let job = Fact::JobTaken { country: "BR".to_owned(), to: None, room: "r".to_owned() };
+    resort.known.note(&job, clock::now(), clock::wall());
+    resort.known.note(&Fact::Answered { after_ms: 1 }, clock::now(), clock::wall());
+    let outcome = resort.attempt.outcome_of(&resort.known, ending.clone(), "broke");
+    assert_eq!(items(outcome), [Item::Task, Item::Trunk]);
+    resort.attempt.alone = false;
+    assert_eq!(items(resort.attempt.outcome_of(&resort.known, ending, "broke")), [Item::Trunk]);
 }
 
 #[tokio::test]

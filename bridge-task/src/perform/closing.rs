@@ -61,8 +61,7 @@ impl Hands {
         self.ends_as_business = as_it_should.contains(&ending.outcome);
         let number = self.job.attempt.number;
         let outcome = Outcome::new(ending, number, self.started_at, clock::wall(), env!("CARGO_PKG_VERSION"));
-        let mut outcome = self.known.complete(outcome);
-        outcome.cost = self.known.cost(&self.job.plan.profile, self.job.alone, outcome.ended_at);
+        let outcome = self.known.complete(outcome, self.job.plan.profile.prices.as_ref(), self.job.alone);
         if let Some(cost) = outcome.cost.clone().filter(|_| !self.cost_told) {
             self.cost_told = true;
             self.record(Fact::Cost(cost));

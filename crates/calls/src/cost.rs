@@ -111,6 +111,11 @@ impl Price {
 }
 
 impl Meter {
+    /// Of a call that nothing is known of but that it has a task, since then.
+    pub fn of_task(since: Timestamp) -> Self {
+        Self { task: Span { from: Some(since), until: None }, ..Self::default() }
+    }
+
     /// Takes a fact in.
     pub fn note(&mut self, at: Timestamp, fact: &Fact) {
         match fact {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use agents::Agent;
-use calls::cost::Cost;
+use calls::cost::{Cost, Meter};
 use calls::fact::Fact;
 use jiff::Timestamp;
 use telemetry::traces::{Process, TRACEPARENT};
@@ -45,10 +45,27 @@ impl Hands<'_> {
         traces.send(trace.take(Timestamp::now())).await;
     }
 
+    /// What an attempt that left no outcome has cost: as far as its own facts reach, which is where its task ended, as
+    /// far as anybody knows. `None`: nothing has a price, or the facts cannot be read, which keeps nothing from being
+    /// settled.
+    pub(crate) async fn cost_as_recorded(&self) -> Option<Cost> {
+        let profile = &self.plan().ok()?.profile;
+        let prices = profile.prices.as_ref()?;
+        let reading = self.settler.folders.facts(self.settling.attempt());
+        let facts = timeout(ASIDE_WITHIN, reading).await.ok()?.ok()?;
+        let mut meter = Meter::default();
+        facts.iter().for_each(|recorded| meter.note(recorded.at, &recorded.fact));
+        let last = facts.last()?.at;
+        Some(meter.cost(prices, self.settler.tasks.is_some(), last))
+    }
+
     /// What the agent's vendor bills of a call that has a price, and what the call has cost by that.
     async fn billed(&self) -> Option<(f64, Cost)> {
-        let outcome = self.seen_of()?.outcome.as_ref()?;
-        let (cost, agent_call_id) = (outcome.cost.as_ref()?, outcome.agent_call_id.as_ref()?);
+        let outcome = self.written.as_ref().or_else(|| self.seen_of()?.outcome.as_ref())?;
+        // Who wrote the outcome may only have known of the agent by the claim.
+        let claimed = || self.seen_of()?.dial.as_ref()?.agent_call_id.as_ref();
+        let (cost, agent_call_id) =
+            (outcome.cost.as_ref()?, outcome.agent_call_id.as_ref().or_else(claimed)?);
         let profile = &self.plan().ok()?.profile;
         let prices = profile.prices.as_ref()?;
         // Nobody asks for what would change nothing.

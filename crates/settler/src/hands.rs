@@ -31,6 +31,8 @@ pub(crate) struct Hands<'a> {
     /// The folder as it was loaded.
     pub(crate) standing: Standing,
     pub(crate) facts: Vec<(Timestamp, Fact)>,
+    /// The outcome, if it is ours.
+    pub(crate) written: Option<Outcome>,
     /// How its task's start went, if that is known.
     pub(crate) phases: Option<TaskPhases>,
 }
@@ -43,7 +45,15 @@ impl<'a> Hands<'a> {
         seen: Option<Standing>,
     ) -> Self {
         let settling = Settling::new(attempt.clone(), cause, settler.policy, Timestamp::now());
-        Self { settler, settling, seen, standing: Standing::default(), facts: Vec::new(), phases: None }
+        Self {
+            settler,
+            settling,
+            seen,
+            standing: Standing::default(),
+            facts: Vec::new(),
+            written: None,
+            phases: None,
+        }
     }
 
     /// To the end.
@@ -67,7 +77,10 @@ impl<'a> Hands<'a> {
         settled
     }
 
-    async fn perform(&mut self, effect: Effect) -> Input {
+    async fn perform(&mut self, mut effect: Effect) -> Input {
+        if let Effect::PutOutcome(_, outcome) = &mut effect {
+            outcome.cost = self.cost_as_recorded().await;
+        }
         let wanted = effect.clone();
         let answer = match self.settler.folders.settle(effect, &self.settler.name).await {
             Ok(answer) => answer,
@@ -91,9 +104,13 @@ impl<'a> Hands<'a> {
             // The folder does everything else, and nothing waits for an answer to the rest.
             Err(_) => Input::Done(Ok(())),
         };
-        if let (Effect::PutOutcome(_, outcome), Input::Claimed(Claim::Ours)) = (&wanted, &answer) {
-            self.count(outcome);
+        if let (Effect::PutOutcome(_, outcome), Input::Claimed(Claim::Ours)) = (wanted, &answer) {
+            self.count(&outcome);
+            if let Some(cost) = outcome.cost.clone() {
+                self.record(Fact::Cost(cost));
+            }
             self.record(Fact::OutcomeWritten);
+            self.written = Some(*outcome);
         }
         answer
     }
