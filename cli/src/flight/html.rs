@@ -169,13 +169,26 @@ fn facts(flight: &Flight, ms: impl Fn(Timestamp) -> i64) -> Vec<Value> {
     facts
 }
 
+/// When, by whom, the words, and whether the other one cut them short: the agent's text comes before its sound, and in
+/// full.
 fn said(last: Option<&Attempt>, ms: impl Fn(Timestamp) -> i64) -> Vec<Value> {
-    let facts = last.into_iter().flat_map(|attempt| &attempt.facts);
-    let said = facts.filter_map(|(at, fact)| match fact {
-        Fact::Said { by, text } => Some(json!([ms(*at), if *by == Speaker::Callee { 0 } else { 1 }, text])),
+    let facts = last.map(|attempt| attempt.facts.as_slice()).unwrap_or_default();
+    let said = facts.iter().enumerate().filter_map(|(nth, (at, fact))| match fact {
+        Fact::Said { by: Speaker::Callee, text } => Some(json!([ms(*at), 0, text, 0])),
+        Fact::Said { by: Speaker::Agent, text } => {
+            Some(json!([ms(*at), 1, text, u8::from(is_cut_short(&facts[nth + 1..]))]))
+        }
         _ => None,
     });
     said.collect()
+}
+
+fn is_cut_short(then: &[(Timestamp, Fact)]) -> bool {
+    let next = then
+        .iter()
+        .map(|(_, fact)| fact)
+        .find(|fact| matches!(fact, Fact::BargeIn { .. } | Fact::Said { by: Speaker::Agent, .. }));
+    matches!(next, Some(Fact::BargeIn { .. }))
 }
 
 /// The counters, a row each second: time, both levels, what waits, and what was lost, rebuilt, made up and late. A level

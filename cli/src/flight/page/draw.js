@@ -9,7 +9,8 @@ let width = 0, rows = [], height = 0;
 /** How high each second's curves reach. */
 const LOUDEST_DBFS = 0, FAINTEST_DBFS = -60;
 const mostQueued = Math.max(1000, ...seconds.map((it) => it.queued));
-const mostLost = Math.max(5, ...seconds.map((it) => it.lost + it.concealed + it.late));
+// Half a second of each at least: what is a handful of frames on one page is one on every page.
+const mostLost = Math.max(25, ...seconds.map((it) => it.lost + it.concealed + it.late));
 
 function readColours() {
   const style = getComputedStyle(document.documentElement);

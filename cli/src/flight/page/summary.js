@@ -78,7 +78,7 @@ function showWords() {
   byId("words").hidden = said.length === 0;
   byId("said").innerHTML = inChunks(said.map((it, nth) => {
     const by = it.by ? "agent" : "callee";
-    return `<div class="said ${by}" data-nth="${nth}"><span>${timeButton(it.t + answered)}</span><span>${by}</span><span>${escaped(it.text)}</span></div>`;
+    return `<div class="said ${by}" data-nth="${nth}"><span>${timeButton(it.t + answered)}</span><span>${by}</span><span>${escaped(it.text)}${it.cut ? " <i>(cut short)</i>" : ""}</span></div>`;
   }));
 }
 

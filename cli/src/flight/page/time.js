@@ -18,7 +18,7 @@ const facts = data.facts.map(([t, attempt, lane, bearing, title, detail]) => ({ 
 const onTheLine = isAnswered
   ? facts.filter((it) => it.attempt === newestAttempt && it.t >= answered).map((it) => ({ ...it, t: it.t - answered }))
   : [];
-const said = isAnswered ? data.said.map(([t, by, text]) => ({ t: t - answered, by, text })) : [];
+const said = isAnswered ? data.said.map(([t, by, text, cut]) => ({ t: t - answered, by, text, cut })) : [];
 /** What went wrong on the line, whether a fact tells of it or only the counters: the summary tells of each kind once. */
 function troublesOnTheLine() {
   const told = data.findings.wrong.map((it) => (

@@ -245,8 +245,8 @@ fn figures(last: &Attempt, attempts: &[Attempt]) -> Vec<Figure> {
     add("on the line", outcome.and_then(|outcome| outcome.duration_seconds).map(span));
     if last.answered_at().is_some() {
         let heard = heard::Heard::of(last);
-        add("callee heard", Some(format!("{:.1} s", heard.callee_seconds)));
-        add("agent heard", Some(format!("{:.1} s", heard.agent_seconds)));
+        add("voice to the agent", Some(format!("{:.1} s", heard.callee_seconds)));
+        add("voice to the callee", Some(format!("{:.1} s", heard.agent_seconds)));
         add("barge-ins", Some(barge_ins(last)));
     }
     add("MOS", outcome.and_then(|outcome| outcome.mos).map(|mos| format!("{mos:.1}")));

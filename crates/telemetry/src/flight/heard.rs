@@ -58,7 +58,9 @@ pub(super) fn in_words(attempt: &Attempt) -> String {
     let Heard { callee_seconds, agent_seconds } = heard;
     match (heard.callee(), heard.agent()) {
         (true, true) => {
-            format!("Yes: {callee_seconds:.1} s of the callee, {agent_seconds:.1} s of the agent.")
+            format!(
+                "Yes: {callee_seconds:.1} s of the callee went to the agent, {agent_seconds:.1} s of the agent to the callee."
+            )
         }
         (false, true) => format!(
             "No: the agent was heard ({agent_seconds:.1} s), the callee was not: {}.",

@@ -55,7 +55,10 @@ fn a_good_call_ends_by_itself_and_nothing_is_wrong_with_it() {
     assert_eq!((findings.tone, findings.wrong.len()), (Tone::Good, 0));
     assert_eq!(findings.verdict, "Answered, 24.3 s on the line; nothing went wrong.");
     assert_eq!(findings.why_it_ended, "The person hung up.");
-    assert_eq!(findings.both_heard, "Yes: 6.2 s of the callee, 11.0 s of the agent.");
+    assert_eq!(
+        findings.both_heard,
+        "Yes: 6.2 s of the callee went to the agent, 11.0 s of the agent to the callee."
+    );
     assert_eq!(findings.what_went_wrong(), "Nothing.");
     let figures: Vec<String> =
         findings.figures.iter().map(|it| format!("{} {}", it.name, it.value)).collect();
@@ -63,8 +66,8 @@ fn a_good_call_ends_by_itself_and_nothing_is_wrong_with_it() {
         "answered after 1.9 s",
         "first agent sound 0.3 s",
         "on the line 24.3 s",
-        "callee heard 6.2 s",
-        "agent heard 11.0 s",
+        "voice to the agent 6.2 s",
+        "voice to the callee 11.0 s",
         "barge-ins 1, silent after 20 ms",
         "MOS 4.4",
     ];
@@ -194,7 +197,10 @@ fn what_has_not_ended_or_not_begun_is_shown_as_far_as_it_came() {
         second.queue_to_room = HopSecond { frames: 50, silent: 25, ..HopSecond::default() };
     });
     let findings = Findings::of(&[attempt([ANSWERED, (2900, talks)], None)]);
-    assert_eq!(findings.both_heard, "Yes: 0.8 s of the callee, 0.5 s of the agent.");
+    assert_eq!(
+        findings.both_heard,
+        "Yes: 0.8 s of the callee went to the agent, 0.5 s of the agent to the callee."
+    );
 }
 
 #[test]
