@@ -47,13 +47,17 @@ const WITHOUT_RATIO: [&str; 5] = [
 ];
 
 /// Of each call many values, which are taken together over all rounds.
-const SOUNDS: [(&str, &str, OfSound); 9] = [
+const SOUNDS: [(&str, &str, OfSound); 11] = [
     ("to_agent", "delay, phone → agent", |s| s.marked.to_agent_ms.clone()),
     ("to_callee", "delay, agent → phone", |s| s.marked.to_callee_ms.clone()),
     ("server_alone", "livekit-server alone, phone → phone", |s| s.marked.server_alone_ms.clone()),
     ("gap_error", "gap error of what leaves the bridge", |s| s.talking.gap_errors_ms.clone()),
     ("gap_error_beside_hog", "the same beside a busy process on each core", |s| {
         s.talking.gap_errors_beside_hog_ms.clone()
+    }),
+    ("timer_error", "a thread that only waits, at the same time", |s| s.talking.timer_errors_ms.clone()),
+    ("timer_error_beside_hog", "the same beside a busy process on each core", |s| {
+        s.talking.timer_errors_beside_hog_ms.clone()
     }),
     ("gap_error_at_phone", "gap error at the phone, behind the server", |s| {
         s.talking.gap_errors_at_phone_ms.clone()

@@ -25,6 +25,7 @@ mod running;
 mod server_alone;
 mod talking;
 mod targets;
+mod timer;
 
 use std::path::PathBuf;
 

@@ -148,8 +148,8 @@ impl Report {
              and its place therein. LiveKit's forwarding, over loopback, is in it; the targets are of ours alone, so \
              there the median of what a packet takes from phone to phone without a bridge is taken away. Toward the \
              phone the encoder's look-ahead (6.5 ms for Opus in its speech mode) is in both. A gap error is by how much the time between two packets \
-             misses what their RTP times say: where they leave the bridge, by the kernel's own times of them, and at \
-             the phone, where the server's and the phone's lateness is in it. After a clear the last packet counts that holds more than a codec makes of silence; what \
+             misses what their RTP times say: where they leave the bridge, by the kernel's own times of them; beside it what \
+             this machine makes of a thread that only waits for 20 ms after 20 ms; and at the phone, where the server's and the phone's lateness is in it. After a clear the last packet counts that holds more than a codec makes of silence; what \
              comes later than {GRANTED_MS} ms is stale: {} packets (ours), {} (Python).\n\n\
              | | ours p50 | p99 | max | Python p50 | p99 | max |\n|---|---|---|---|---|---|---|\n",
             self.stale(Bridge::Ours),

@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use crate::hog::Hog;
 use crate::machine::{Busy, Load};
 use crate::running::Running;
+use crate::timer::Timer;
 use crate::{AHEAD_MS, Bridge, Settings};
 
 /// Sound flows for so long before it is watched, and then for so long.
@@ -62,6 +63,9 @@ pub struct Talking {
     pub gap_errors_ms: Vec<f64>,
     /// The same beside a process on each core that never waits.
     pub gap_errors_beside_hog_ms: Vec<f64>,
+    /// Both of a thread that only waits, at the same time.
+    pub timer_errors_ms: Vec<f64>,
+    pub timer_errors_beside_hog_ms: Vec<f64>,
     /// Both at the phone, behind the server.
     pub gap_errors_at_phone_ms: Vec<f64>,
     pub gap_errors_at_phone_beside_hog_ms: Vec<f64>,
@@ -93,8 +97,10 @@ pub async fn measure(scene: &Scene, settings: &Settings, bridge: Bridge) -> Resu
         ports.extend(udp_ports(*process)?);
     }
     let wire = Wire::listen(scene.dir(), "talking").await?;
+    let timer = Timer::start(LISTENING);
     let listened_us = watched(LISTENING).await;
-    let crowded_us = crowd().await?;
+    let timer_errors_ms = timer.errors_ms()?;
+    let (crowded_us, timer_errors_beside_hog_ms) = crowd().await?;
     let sent = wire.sent_from(&ports).await?;
 
     let started_ms = call.started_ms();
@@ -122,6 +128,8 @@ pub async fn measure(scene: &Scene, settings: &Settings, bridge: Bridge) -> Resu
         discarded_per_minute: f64::from(after.discarded - before.discarded) * 60.0 / seconds,
         gap_errors_ms: errors_ms(&sent, listened_us),
         gap_errors_beside_hog_ms: errors_ms(&sent, crowded_us.clone()),
+        timer_errors_ms,
+        timer_errors_beside_hog_ms,
         gap_errors_at_phone_ms: errors_ms(&arrivals, before.at_us..after.at_us),
         gap_errors_at_phone_beside_hog_ms: errors_ms(&arrivals, crowded_us),
         machine,
@@ -135,13 +143,15 @@ pub async fn measure(scene: &Scene, settings: &Settings, bridge: Bridge) -> Resu
     Ok(talking)
 }
 
-/// Takes the cores for a while; returns from when to when it was to be watched (Unix microseconds).
-async fn crowd() -> Result<Range<i64>> {
+/// Takes the cores for a while; returns from when to when it was to be watched (Unix microseconds), and a timer's errors
+/// meanwhile.
+async fn crowd() -> Result<(Range<i64>, Vec<f64>)> {
     let hog = Hog::start()?;
     tokio::time::sleep(CROWDING).await;
+    let timer = Timer::start(CROWDED);
     let span_us = watched(CROWDED).await;
     drop(hog);
-    Ok(span_us)
+    Ok((span_us, timer.errors_ms()?))
 }
 
 /// Lets time pass; returns from when to when (Unix microseconds).
