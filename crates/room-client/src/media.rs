@@ -320,8 +320,11 @@ impl Media {
             self.set_connected();
         }
         self.peer.rtc.handle_input(Input::Receive(now, receive))?;
+        if self.connected {
+            return Ok(());
+        }
         self.drain()?;
-        if !self.connected { self.tick_and_drain() } else { Ok(()) }
+        self.tick_and_drain()
     }
 
     /// A fresh connection has no deadline of its own until its first tick, and paces its checks slowly.

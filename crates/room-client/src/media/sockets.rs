@@ -2,12 +2,13 @@
 //! from, and ICE-TCP (RFC 6544) where UDP does not get through.
 
 use std::io::ErrorKind;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::task::{Context, Poll};
 
 use str0m::net::{Protocol, Transmit};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpStream, UdpSocket};
+use tokio::io::unix::AsyncFd;
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
+use tokio::net::TcpStream;
 
 use super::framing::{self, Unframer};
 
@@ -33,8 +34,9 @@ pub(crate) struct Received {
     pub(crate) length: usize,
 }
 
+/// Nobody waits for it to take a packet, so it wakes nobody when one has left: tokio's own does so after each.
 struct Udp {
-    socket: UdpSocket,
+    socket: AsyncFd<UdpSocket>,
     local: SocketAddr,
 }
 
@@ -67,11 +69,9 @@ impl Sockets {
         if self.udp.iter().any(|udp| udp.local.ip() == local) || self.udp.len() == MOST_SOCKETS {
             return Ok(None);
         }
-        let socket = std::net::UdpSocket::bind(SocketAddr::new(local, 0))?;
-        socket.set_nonblocking(true)?;
-        let socket = UdpSocket::from_std(socket)?;
-        let local = socket.local_addr()?;
-        self.udp.push(Udp { socket, local });
+        let udp = Udp::bind(local)?;
+        let local = udp.local;
+        self.udp.push(udp);
         Ok(Some(local))
     }
 
@@ -90,7 +90,7 @@ impl Sockets {
         if transmit.proto == Protocol::Udp {
             if let Some(udp) = self.udp.iter().find(|udp| udp.local == source) {
                 // A full buffer or an unreachable address is a lost packet to the layers above.
-                let _ = udp.socket.try_send_to(&transmit.contents, destination);
+                let _ = udp.socket.get_ref().send_to(&transmit.contents, destination);
             }
         } else if let Some(tcp) =
             self.tcp.iter_mut().find(|tcp| tcp.local == source && tcp.remote == destination)
@@ -107,15 +107,9 @@ impl Sockets {
 
     fn poll_receive(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<Received> {
         for udp in &self.udp {
-            let mut read = ReadBuf::new(buffer);
-            match udp.socket.poll_recv_from(cx, &mut read) {
-                Poll::Ready(Ok(source)) => {
-                    let (destination, length) = (udp.local, read.filled().len());
-                    return Poll::Ready(Received { proto: Protocol::Udp, source, destination, length });
-                }
-                // A leftover of an earlier send that bounced; look again when something comes.
-                Poll::Ready(Err(_)) => cx.waker().wake_by_ref(),
-                Poll::Pending => {}
+            if let Poll::Ready((length, source)) = udp.poll_receive(cx, buffer) {
+                let destination = udp.local;
+                return Poll::Ready(Received { proto: Protocol::Udp, source, destination, length });
             }
         }
         for tcp in &mut self.tcp {
@@ -125,6 +119,34 @@ impl Sockets {
             }
         }
         self.tcp.retain(|tcp| !tcp.broken);
+        Poll::Pending
+    }
+}
+
+impl Udp {
+    fn bind(local: IpAddr) -> std::io::Result<Self> {
+        let socket = UdpSocket::bind(SocketAddr::new(local, 0))?;
+        socket.set_nonblocking(true)?;
+        let local = socket.local_addr()?;
+        #[expect(unsafe_code, reason = "tokio has no safe way to wait for a socket to be readable alone")]
+        // SAFETY: the socket is owned, and closed only with the registration.
+        let socket = unsafe { AsyncFd::register_with_interest(socket, Interest::READABLE) }?;
+        Ok(Self { socket, local })
+    }
+
+    fn poll_receive(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<(usize, SocketAddr)> {
+        while let Poll::Ready(ready) = self.socket.poll_read_ready(cx) {
+            match ready.map(|mut readable| readable.try_io(|socket| socket.get_ref().recv_from(buffer))) {
+                Ok(Ok(Ok(received))) => return Poll::Ready(received),
+                // Nothing is there any more.
+                Ok(Err(_)) => {}
+                // A leftover of an earlier send that bounced; look again when something comes.
+                Ok(Ok(Err(_))) | Err(_) => {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+            }
+        }
         Poll::Pending
     }
 }
