@@ -93,6 +93,7 @@ pub async fn check_country(
     let state = if profile.enabled { "on" } else { "off: its numbers are refused" };
     let mut lines =
         vec![Line::green(format!("{country} profile"), format!("{state}, {}", profile.prefixes.join(" ")))];
+    lines.extend(transfers(country, &profile));
     match credentials {
         Ok(credentials) => {
             lines.push(Line::green(format!("{country} secrets"), "set"));
@@ -105,6 +106,14 @@ pub async fn check_country(
         }
     }
     lines
+}
+
+/// Whom the agent may pass a callee on to: to be read, as trying it would ring there.
+fn transfers(country: &str, profile: &CountryProfile) -> Option<Line> {
+    let targets = &profile.transfer.targets;
+    let named: Vec<String> = targets.iter().map(|(name, target)| format!("{name} ({target:?})")).collect();
+    let detail = format!("to {}; not tried, it would ring there", named.join(", "));
+    (!targets.is_empty()).then(|| Line::green(format!("{country} transfer"), detail))
 }
 
 async fn check_livekit(country: &str, profile: &CountryProfile, credentials: &Credentials) -> Vec<Line> {
@@ -167,5 +176,28 @@ async fn check_voice(country: &str, profile: &CountryProfile, credentials: &Cred
                 format!("is {} right, and the key? ocg profile secrets ultravox", profile.agent.calls_url);
             Line::red(what, problem.detail, todo)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[tokio::test]
+    async fn whom_an_agent_may_pass_a_callee_on_to_is_shown_and_not_in_full() {
+        let text = r#"{"country":"BR","livekit":{"url":"wss://x.example","trunkId":"ST_1","callerId":"+551130000000"},
+            "agent":{"voice":"Ana"},"transfer":{"targets":{"reception":"+551130000001"}}}"#;
+        let shown = async |text: &str| {
+            let lines = check_country("BR", CountryProfile::from_json(text), Err("none".to_owned())).await;
+            lines.iter().map(|line| format!("{line:?}")).collect::<Vec<_>>().join("\n")
+        };
+        let with = shown(text).await;
+        assert!(with.contains("BR transfer") && with.contains("reception (+5511••••0001)"), "{with}");
+        assert!(
+            !shown(&text.replace(r#","transfer":{"targets":{"reception":"+551130000001"}}"#, ""))
+                .await
+                .contains("transfer")
+        );
     }
 }
