@@ -22,6 +22,7 @@ impl Timer {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "a real thread and its real time are what is measured")]
 fn errors_ms(length: Duration) -> Vec<f64> {
     let (begun, mut before) = (Instant::now(), None);
     let mut errors = Vec::new();

@@ -1,6 +1,7 @@
 //! Stands before the server's UDP port. Shut, nothing gets through, either way.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -39,14 +40,17 @@ async fn pass(front: Arc<UdpSocket>, target: SocketAddr, is_open: Arc<AtomicBool
     let mut behind: HashMap<SocketAddr, Arc<UdpSocket>> = HashMap::new();
     let mut datagram = vec![0; MOST];
     while let Ok((length, client)) = front.recv_from(&mut datagram).await {
-        if !behind.contains_key(&client) {
-            let socket = Arc::new(UdpSocket::bind("127.0.0.1:0").await.expect("a free port"));
-            socket.connect(target).await.expect("an address");
-            tokio::spawn(bring_back(socket.clone(), front.clone(), client, is_open.clone()));
-            behind.insert(client, socket);
-        }
+        let socket = match behind.entry(client) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => {
+                let socket = Arc::new(UdpSocket::bind("127.0.0.1:0").await.expect("a free port"));
+                socket.connect(target).await.expect("an address");
+                tokio::spawn(bring_back(socket.clone(), front.clone(), client, is_open.clone()));
+                new.insert(socket)
+            }
+        };
         if is_open.load(Ordering::Relaxed) {
-            let _ = behind[&client].send(&datagram[..length]).await;
+            let _ = socket.send(&datagram[..length]).await;
         }
     }
 }
