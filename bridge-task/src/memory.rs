@@ -2,7 +2,8 @@
 
 /// All threads take their memory from one arena of glibc's malloc. By itself each gets one of its own, up to eight for
 /// each core, and what calls leave in them is reused by whoever comes to the same one next: a worker of 20 calls at once
-/// held 64 MB and more with every call, and holds 46 so. A frame of sound allocates next to nothing, so nobody waits.
+/// held 64 MB and more with every call, and holds 46 so. A frame of sound allocates
+/// next to nothing, so threads seldom meet there.
 ///
 /// mallopt(3), `M_ARENA_MAX`. Called before there are threads; elsewhere it does nothing.
 pub fn share_one_arena() {

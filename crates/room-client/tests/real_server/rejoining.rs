@@ -17,7 +17,7 @@ pub(crate) fn rejoined(event: &RoomEvent) -> Option<Duration> {
 }
 
 /// Both joined, each hears the other, and stays whatever happens.
-pub(crate) async fn pair_that_stays(url_of_a: &str, url_of_b: &str) -> (Client, Client) {
+async fn pair_that_stays(url_of_a: &str, url_of_b: &str) -> (Client, Client) {
     let (a, b) =
         tokio::join!(join(config(url_of_a, token("r", "a"))), join(config(url_of_b, token("r", "b"))));
     keep(&a, "a");
