@@ -234,3 +234,40 @@ fn for_a_script(data: &Value) -> String {
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_agents_words_are_cut_short_by_the_next_barge_in_before_it_speaks_again() {
+        let says = |by, text: &str| Fact::Said { by, text: text.to_owned() };
+        let interrupts = || Fact::BargeIn { dropped_ms: 40, tail_ms: None };
+        let facts = [
+            says(Speaker::Agent, "in full"),
+            says(Speaker::Callee, "yes"),
+            says(Speaker::Agent, "not in full"),
+            Fact::NoPackets { after_answer_ms: 5000 },
+            interrupts(),
+            says(Speaker::Callee, "the callee has nobody to cut it short"),
+            interrupts(),
+            says(Speaker::Agent, "last words"),
+        ];
+        let attempt = Attempt {
+            facts: facts.into_iter().map(|fact| (Timestamp::UNIX_EPOCH, fact)).collect(),
+            ..Attempt::default()
+        };
+        let cut: Vec<(Value, Value)> =
+            said(Some(&attempt), |_| 0).iter().map(|row| (row[2].clone(), row[3].clone())).collect();
+        assert_eq!(
+            cut,
+            [
+                (json!("in full"), json!(0)),
+                (json!("yes"), json!(0)),
+                (json!("not in full"), json!(1)),
+                (json!("the callee has nobody to cut it short"), json!(0)),
+                (json!("last words"), json!(0)),
+            ]
+        );
+    }
+}
