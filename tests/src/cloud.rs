@@ -302,6 +302,17 @@ pub async fn wait_for<T>(
     }
 }
 
+/// A profile's prices, by the minute and by six seconds, as LiveKit Cloud, trunks and Ultravox take it.
+pub fn prices() -> Value {
+    json!({
+        "currency": "USD",
+        "task": { "perMinute": 0.0002, "minimumSeconds": 60 },
+        "room": { "perMinute": 0.005, "roundUpToSeconds": 60 },
+        "trunk": { "perMinute": 0.03, "roundUpToSeconds": 60 },
+        "agent": { "perMinute": 0.05, "roundUpToSeconds": 6 },
+    })
+}
+
 /// What every deployment is told; a story's own come after.
 fn with_defaults(parameters: &[(&str, &str)], history: &str) -> BTreeMap<String, String> {
     let defaults = [

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use calls::cost::Item;
 use calls::fact::{Fact, NotNow};
 use calls::ids::AttemptId;
 use calls::outcome::{Outcome, OutcomeKind};
@@ -13,14 +14,16 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 use sim::ecs::Trouble;
 use sim::stack::Step;
-use tests::cloud::{Cloud, Sent, alone_in_the_cloud, in_the_cloud, wait_for};
+use tests::arrange::fresh_number;
+use tests::cloud::{Cloud, Sent, alone_in_the_cloud, in_the_cloud, prices, wait_for};
 use tests::person;
 use tests::scenarios::messages::attribute;
 
-/// Calls somebody who talks on and on, waits until sound flows, and kills the call's task.
-async fn killed_while_talking(cloud: &Cloud) -> Result<Sent<'_>> {
+/// Calls somebody at `number` who talks on and on, waits until sound flows, and kills the call's task.
+async fn killed_while_talking<'a>(cloud: &'a Cloud, number: &str) -> Result<Sent<'a>> {
     let talks = [Step::wait(300), person::talk(1000), Step::wait(60_000), Step::hang_up()];
-    let call = cloud.call_to(person::who(talks)).await?.send().await?;
+    cloud.stack.phone()?.script(number, &person::who(talks)).await?;
+    let call = cloud.call_to_number(number).send().await?;
     call.phone("it is answered", sim::stack::Call::is_answered).await?;
     let statuses: Vec<Value> =
         cloud.history(&call, 3).await?.iter().map(|event| event["metadata"]["status"].clone()).collect();
@@ -54,10 +57,23 @@ async fn ended_as_unknown(cloud: &Cloud, call: &Sent<'_>) -> Result<Outcome> {
 #[test]
 fn a_task_that_dies_in_a_call_leaves_nothing_behind() {
     in_the_cloud(async |cloud| {
-        let call = killed_while_talking(cloud).await?;
+        country(cloud, "BO", "+591", &[("prices", prices())]).await?;
+        let call = killed_while_talking(cloud, "+59171234567").await?;
         let outcome = ended_as_unknown(cloud, &call).await?;
         let why = outcome.detail.unwrap_or_default();
         ensure!(why.contains("EssentialContainerExited") && why.contains("exit code 137"), "{why}");
+        // What it cost is known from the facts that it had told, and from the vendor's bill.
+        let cost = outcome.cost.context("it cost nothing")?;
+        let items: Vec<Item> = cost.lines.iter().map(|line| line.item).collect();
+        ensure!(items == [Item::Task, Item::Room, Item::Trunk, Item::Agent], "{cost:#?}");
+        let billed = wait_for("the vendor's bill is told", Duration::from_secs(30), async || {
+            let facts = cloud.folders.facts(&call.attempt).await?;
+            Ok(facts.into_iter().find_map(|told| match told.fact {
+                Fact::AgentBilled { seconds } => Some(seconds),
+                _ => None,
+            }))
+        });
+        ensure!(billed.await? > 0.0, "it talked for nothing");
         // Its dial might still be on its way: so it is open until nothing can come up any more.
         let closed = wait_for("it is closed", Duration::from_secs(180), async || {
             Ok(call.folder().await?.open.is_none().then_some(()))
@@ -76,7 +92,7 @@ fn a_task_that_dies_in_a_call_leaves_nothing_behind() {
 fn a_task_whose_end_nobody_told_of_is_found_by_the_sweep() {
     alone_in_the_cloud(async |cloud| {
         cloud.deployment.ecs.keep_events(true);
-        let call = killed_while_talking(cloud).await?;
+        let call = killed_while_talking(cloud, &fresh_number()).await?;
         wait_for("the task has stopped", Duration::from_secs(20), async || {
             let tasks = cloud.tasks_of(&call.attempt).await;
             Ok((tasks[0]["lastStatus"] == "STOPPED").then_some(()))

@@ -7,24 +7,11 @@ use anyhow::{Context as _, Result, ensure};
 use calls::cost::Item;
 use calls::fact::Fact;
 use cloud::call_folder::{CallFolders, FactsReader, RecordedFact};
-use serde_json::{Value, json};
-use tests::cloud::{alone_at_the_worker, wait_for};
+use tests::cloud::{alone_at_the_worker, prices, wait_for};
 use tests::collector::{Collector, UPSTREAM};
 use tests::person;
 
 const SOON: Duration = Duration::from_secs(30);
-
-/// By the minute and by six seconds, as LiveKit Cloud, trunks and Ultravox take it.
-fn priced(mut profile: Value) -> Value {
-    profile["prices"] = json!({
-        "currency": "USD",
-        "task": { "perMinute": 0.0002, "minimumSeconds": 60 },
-        "room": { "perMinute": 0.005, "roundUpToSeconds": 60 },
-        "trunk": { "perMinute": 0.03, "roundUpToSeconds": 60 },
-        "agent": { "perMinute": 0.05, "roundUpToSeconds": 6 },
-    });
-    profile
-}
 
 fn shown(path: &Path) -> Result<&str> {
     path.to_str().context("no text")
@@ -38,7 +25,9 @@ fn a_call_is_one_trace_its_metrics_are_told_and_its_cost_is_reckoned() {
         let dir = cloud.deployment.dir().join("seen");
         let (profiles, calls) = (dir.join("profiles"), dir.join("calls"));
         std::fs::create_dir_all(&profiles)?;
-        std::fs::write(profiles.join("br.json"), priced(cloud.profile("BR", &["+55"])).to_string())?;
+        let mut profile = cloud.profile("BR", &["+55"]);
+        profile["prices"] = prices();
+        std::fs::write(profiles.join("br.json"), profile.to_string())?;
         let (key, secret) = cloud.stack.livekit().credentials();
         let variables = [
             ("OCG_BUCKET", ""),
