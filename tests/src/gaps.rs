@@ -31,8 +31,15 @@ impl GapErrors {
     /// # Errors
     /// When there are no two.
     pub fn of(arrivals: &[Arrival], span: Range<i64>) -> Result<Self> {
-        let errors = errors_ms(arrivals, span);
-        let at_most = |share| at_most(&errors, share).context("no two packets came");
+        Self::of_errors(&errors_ms(arrivals, span))
+    }
+
+    /// Of these, in ms: those of several calls, perhaps.
+    ///
+    /// # Errors
+    /// When there are none.
+    pub fn of_errors(errors: &[f64]) -> Result<Self> {
+        let at_most = |share| at_most(errors, share).context("no two packets came");
         let (p50_ms, p99_ms, max_ms) = (at_most(0.5)?, at_most(0.99)?, at_most(1.0)?);
         Ok(Self { p50_ms, p99_ms, max_ms, gaps: errors.len() })
     }

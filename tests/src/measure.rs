@@ -8,6 +8,7 @@ pub mod marks;
 pub mod spread;
 pub mod stale;
 pub mod timed;
+pub mod timer;
 
 use audio::SampleRate;
 

@@ -25,7 +25,6 @@ mod running;
 mod server_alone;
 mod talking;
 mod targets;
-mod timer;
 
 use std::path::PathBuf;
 

@@ -18,8 +18,8 @@ use tokio::time::Instant;
 use crate::hog::Hog;
 use crate::machine::{Busy, Load};
 use crate::running::Running;
-use crate::timer::Timer;
 use crate::{AHEAD_MS, Bridge, Settings};
+use tests::measure::timer::Timer;
 
 /// Sound flows for so long before it is watched, and then for so long.
 const SETTLING: Duration = Duration::from_secs(2);

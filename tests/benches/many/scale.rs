@@ -9,7 +9,8 @@ use serde::Serialize;
 use sim::stack::{Arrival, Call, Script};
 use sim::ultravox::{self, Line};
 use tests::flat::Held;
-use tests::gaps::GapErrors;
+use tests::gaps::{GapErrors, errors_ms};
+use tests::measure::timer::Timer;
 use tests::usage::{cpu_seconds, udp_ports};
 use tests::{Scene, agent};
 use tokio::time::{Instant, sleep};
@@ -51,14 +52,14 @@ struct Figures {
     /// CPU-seconds of the worker, per second and call.
     cpu_per_call_second: f64,
     held: Held,
-    /// Of what leaves the worker: the call with the largest.
-    gap_error_p50_ms: f64,
-    gap_error_p99_ms: f64,
-    gap_error_max_ms: f64,
-    /// At the phones that were asked: the worst of them.
-    gap_error_at_phone_p50_ms: f64,
-    gap_error_at_phone_p99_ms: f64,
-    gap_error_at_phone_max_ms: f64,
+    /// Of what leaves the worker, of all calls.
+    gap_error: GapErrors,
+    /// The call with the largest.
+    gap_error_worst_p99_ms: f64,
+    /// A thread that only waits for 20 ms after 20 ms, at the same time.
+    timer_error: GapErrors,
+    /// At the phones that were asked, all of them.
+    gap_error_at_phone: GapErrors,
     /// Packets a second at the phone that got fewest; 50 is right.
     packets_per_second: f64,
     /// Seconds of sound a second at the agent that got least; 1 is right.
@@ -91,7 +92,7 @@ pub async fn measure(scene: &Scene, settings: &Settings, calls: u32) -> Result<M
         pss_per_further_call_mb: (together.held.pss_mb - alone.held.pss_mb) / f64::from(calls - 1),
         calls_per_core: 1.0 / together.cpu_per_call_second,
         cpu_times: together.cpu_per_call_second / alone.cpu_per_call_second,
-        gap_error_p99_times: together.gap_error_p99_ms / alone.gap_error_p99_ms,
+        gap_error_p99_times: together.gap_error.p99_ms / alone.gap_error.p99_ms,
         alone,
         together,
     })
@@ -109,19 +110,19 @@ async fn watch(crowd: &Crowd<'_>, called: &[Called]) -> Result<Figures> {
     let seconds = (after.at - before.at).as_secs_f64();
     let calls = u32::try_from(called.len())?;
     let at_phones = gaps_at_phones(crowd, &legs, &before, &after).await?;
-    let gaps = gaps_sent(crowd).await?;
-    ensure!(gaps.len() == called.len(), "of {calls} calls {} are seen to send", gaps.len());
+    let timer = Timer::start(LISTENING);
+    let sent = gaps_sent(crowd).await?;
+    let timer_errors = timer.errors_ms()?;
+    ensure!(sent.len() == called.len(), "of {calls} calls {} are seen to send", sent.len());
     let agents = before.heard_s.iter().zip(&after.heard_s).map(|(before, after)| (after - before) / seconds);
     let figures = Figures {
         cpu_per_call_second: (after.cpu_s - before.cpu_s) / seconds / f64::from(calls),
         held: Held::by(crowd.worker(), calls)?,
-        gap_error_p50_ms: most(&gaps, |gaps| gaps.p50_ms),
-        gap_error_p99_ms: most(&gaps, |gaps| gaps.p99_ms),
-        gap_error_max_ms: most(&gaps, |gaps| gaps.max_ms),
-        gap_error_at_phone_p50_ms: most(&at_phones, |gaps| gaps.p50_ms),
-        gap_error_at_phone_p99_ms: most(&at_phones, |gaps| gaps.p99_ms),
-        gap_error_at_phone_max_ms: most(&at_phones, |gaps| gaps.max_ms),
-        packets_per_second: at_phones.iter().map(|gaps| gaps.gaps as f64 / seconds).fold(f64::MAX, f64::min),
+        gap_error: GapErrors::of_errors(&sent.concat())?,
+        gap_error_worst_p99_ms: worst_p99_ms(&sent)?,
+        timer_error: GapErrors::of_errors(&timer_errors)?,
+        gap_error_at_phone: GapErrors::of_errors(&at_phones.concat())?,
+        packets_per_second: at_phones.iter().map(|gaps| gaps.len() as f64 / seconds).fold(f64::MAX, f64::min),
         sound_to_agent_per_second: agents.fold(f64::MAX, f64::min),
         load_1m: load()?,
     };
@@ -132,12 +133,13 @@ async fn watch(crowd: &Crowd<'_>, called: &[Called]) -> Result<Figures> {
     Ok(figures)
 }
 
-fn most(gaps: &[GapErrors], figure: fn(&GapErrors) -> f64) -> f64 {
-    gaps.iter().map(figure).fold(0.0, f64::max)
+fn worst_p99_ms(calls: &[Vec<f64>]) -> Result<f64> {
+    calls.iter().try_fold(0.0, |worst: f64, errors| Ok(worst.max(GapErrors::of_errors(errors)?.p99_ms)))
 }
 
-/// Of each call, where its packets leave the worker: seen after the rest, as who listens takes CPU from who sends.
-async fn gaps_sent(crowd: &Crowd<'_>) -> Result<Vec<GapErrors>> {
+/// Of each call the gap errors, in ms, where its packets leave the worker: seen after the rest, as who listens takes CPU
+/// from who sends.
+async fn gaps_sent(crowd: &Crowd<'_>) -> Result<Vec<Vec<f64>>> {
     let wire = crowd.wire().await?;
     let from_us = Timestamp::now().as_microsecond();
     sleep(LISTENING).await;
@@ -146,7 +148,7 @@ async fn gaps_sent(crowd: &Crowd<'_>) -> Result<Vec<GapErrors>> {
     for sent in wire.sent_from(&udp_ports(crowd.worker())?).await? {
         streams.entry(sent.ssrc).or_default().push(sent);
     }
-    streams.values().map(|sent| GapErrors::of(sent, span_us.clone())).collect()
+    Ok(streams.values().map(|sent| errors_ms(sent, span_us.clone())).collect())
 }
 
 /// At some of the phones, the first of them among them, evenly chosen.
@@ -155,11 +157,11 @@ async fn gaps_at_phones(
     legs: &[Call],
     before: &Moment,
     after: &Moment,
-) -> Result<Vec<GapErrors>> {
+) -> Result<Vec<Vec<f64>>> {
     let mut all = Vec::new();
     for leg in legs.iter().step_by(legs.len().div_ceil(LISTENED_TO)) {
         let arrivals = crowd.arrivals(leg).await?;
-        all.push(GapErrors::of(&arrivals, before.at_us..after.at_us).context("no packets at a phone")?);
+        all.push(errors_ms(&arrivals, before.at_us..after.at_us));
     }
     Ok(all)
 }

@@ -11,7 +11,7 @@ const FRAME: Duration = Duration::from_millis(20);
 pub struct Timer(JoinHandle<Vec<f64>>);
 
 impl Timer {
-    /// Begins.
+    /// Begins, for so long.
     pub fn start(length: Duration) -> Self {
         Self(thread::spawn(move || errors_ms(length)))
     }
