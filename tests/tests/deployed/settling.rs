@@ -19,7 +19,7 @@ use tests::cloud::{Cloud, Sent, alone_in_the_cloud, in_the_cloud, prices, wait_f
 use tests::person;
 use tests::scenarios::messages::attribute;
 
-/// Calls somebody at `number` who talks on and on, waits until sound flows, and kills the call's task.
+/// Calls somebody at `number` who talks on and on, waits until sound flows and the folder has it, and kills the call's task.
 async fn killed_while_talking<'a>(cloud: &'a Cloud, number: &str) -> Result<Sent<'a>> {
     let talks = [Step::wait(300), person::talk(1000), Step::wait(60_000), Step::hang_up()];
     cloud.stack.phone()?.script(number, &person::who(talks)).await?;
@@ -28,6 +28,11 @@ async fn killed_while_talking<'a>(cloud: &'a Cloud, number: &str) -> Result<Sent
     let statuses: Vec<Value> =
         cloud.history(&call, 3).await?.iter().map(|event| event["metadata"]["status"].clone()).collect();
     ensure!(statuses == ["CALL_ATTEMPT_STARTED", "SIP_DIAL_ANSWERED", "SIP_BRIDGE_ACTIVE"], "{statuses:?}");
+    wait_for("its folder says who talks", Duration::from_secs(20), async || {
+        let facts = cloud.folders.facts(&call.attempt).await?;
+        Ok(facts.iter().any(|told| matches!(told.fact, Fact::AgentConnected { .. })).then_some(()))
+    })
+    .await?;
     call.signal_tasks(Signal::KILL)?;
     Ok(call)
 }
@@ -62,10 +67,17 @@ fn a_task_that_dies_in_a_call_leaves_nothing_behind() {
         let outcome = ended_as_unknown(cloud, &call).await?;
         let why = outcome.detail.unwrap_or_default();
         ensure!(why.contains("EssentialContainerExited") && why.contains("exit code 137"), "{why}");
-        // What it cost is known from the facts that it had told, and from the vendor's bill.
+        // What it cost is known from the facts that it had told.
         let cost = outcome.cost.context("it cost nothing")?;
         let items: Vec<Item> = cost.lines.iter().map(|line| line.item).collect();
         ensure!(items == [Item::Task, Item::Room, Item::Trunk, Item::Agent], "{cost:#?}");
+        // Its dial might still be on its way: so it is open until nothing can come up any more.
+        let closed = wait_for("it is closed", Duration::from_secs(180), async || {
+            Ok(call.folder().await?.open.is_none().then_some(()))
+        });
+        closed.await?;
+        ensure!(cloud.settled(&call.attempt).await? == Follow::Nothing, "something followed");
+        // Then by the vendor's bill.
         let billed = wait_for("the vendor's bill is told", Duration::from_secs(30), async || {
             let facts = cloud.folders.facts(&call.attempt).await?;
             Ok(facts.into_iter().find_map(|told| match told.fact {
@@ -74,12 +86,6 @@ fn a_task_that_dies_in_a_call_leaves_nothing_behind() {
             }))
         });
         ensure!(billed.await? > 0.0, "it talked for nothing");
-        // Its dial might still be on its way: so it is open until nothing can come up any more.
-        let closed = wait_for("it is closed", Duration::from_secs(180), async || {
-            Ok(call.folder().await?.open.is_none().then_some(()))
-        });
-        closed.await?;
-        ensure!(cloud.settled(&call.attempt).await? == Follow::Nothing, "something followed");
         ensure!(
             cloud.tasks_of(&call.attempt).await.len() == 1 && call.dials().await?.len() == 1,
             "called again"
