@@ -4,7 +4,9 @@
 
 pub mod delays;
 pub mod kept;
+pub mod marked;
 pub mod marks;
+pub mod server_alone;
 pub mod spread;
 pub mod stale;
 pub mod timed;

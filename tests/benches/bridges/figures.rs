@@ -48,8 +48,8 @@ const WITHOUT_RATIO: [&str; 5] = [
 
 /// Of each call many values, which are taken together over all rounds.
 const SOUNDS: [(&str, &str, OfSound); 11] = [
-    ("to_agent", "delay, phone → agent", |s| s.marked.to_agent_ms.clone()),
-    ("to_callee", "delay, agent → phone", |s| s.marked.to_callee_ms.clone()),
+    ("to_agent", "delay, phone → agent", |s| s.marked.sound.to_agent_ms.clone()),
+    ("to_callee", "delay, agent → phone", |s| s.marked.sound.to_callee_ms.clone()),
     ("server_alone", "livekit-server alone, phone → phone", |s| s.marked.server_alone_ms.clone()),
     ("gap_error", "gap error of what leaves the bridge", |s| s.talking.gap_errors_ms.clone()),
     ("gap_error_beside_hog", "the same beside a busy process on each core", |s| {
@@ -66,10 +66,10 @@ const SOUNDS: [(&str, &str, OfSound); 11] = [
         s.talking.gap_errors_at_phone_beside_hog_ms.clone()
     }),
     ("barge_in_short", "clear → last sound, 100 ms sent ahead", |s| {
-        s.marked.short_tails.iter().map(|tail| tail.last_ms).collect()
+        s.marked.sound.short_tails.iter().map(|tail| tail.last_ms).collect()
     }),
     ("barge_in_long", "clear → last sound, 30 s sent ahead", |s| {
-        s.marked.long_tails.iter().map(|tail| tail.last_ms).collect()
+        s.marked.sound.long_tails.iter().map(|tail| tail.last_ms).collect()
     }),
 ];
 

@@ -4,7 +4,7 @@
 //! process, in turns. Who begins changes from round to round, so that a machine that gets busier is nobody's
 //! advantage. A round is three calls for each bridge: both talk ([`talking`]), both mark times ([`marked`]), the
 //! callee talks over a network that loses packets ([`lossy`]). After the marks two phones talk to each other, so that it
-//! is known what of a delay is the server's ([`server_alone`]).
+//! is known what of a delay is the server's ([`tests::measure::server_alone`]).
 //!
 //! `ROUNDS` says how many rounds (10), `PYTHON_SAMPLE_RATE` changes the Python bridge's rate, and `BENCH_REPORT` names
 //! the directory for `report.md` and `report.json`; without it only the table is printed. What other programs measured
@@ -22,7 +22,6 @@ mod parts;
 mod python;
 mod report;
 mod running;
-mod server_alone;
 mod talking;
 mod targets;
 
@@ -35,7 +34,7 @@ use tests::measured;
 
 use codec::{Codec, Recorded};
 use lossy::Loss;
-use marked::Marked;
+use marked::MarkedCall;
 use talking::Talking;
 
 /// How far ahead of playback the agent sends: the vendor's own default.
@@ -97,7 +96,7 @@ pub struct Sample {
     bridge: Bridge,
     round: u32,
     talking: Talking,
-    marked: Marked,
+    marked: MarkedCall,
     losses: Vec<Loss>,
 }
 
@@ -156,9 +155,9 @@ impl Sample {
              silent after {:.0} ms, {:.0} % damaged; machine {:.0} % busy, {:.0} % with others",
             talking.cpu_per_call_second * 100.0,
             talking.pss_mb,
-            middle(&marked.to_agent_ms),
-            middle(&marked.to_callee_ms),
-            middle(&marked.tails_ms().collect::<Vec<_>>()),
+            middle(&marked.sound.to_agent_ms),
+            middle(&marked.sound.to_callee_ms),
+            middle(&marked.sound.tails_ms().collect::<Vec<_>>()),
             losses.last().map_or(f64::NAN, |loss| loss.kept.damaged) * 100.0,
             talking.machine.busy * 100.0,
             talking.machine.busy_with_others * 100.0,

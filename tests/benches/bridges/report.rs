@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
+use tests::measure::marked::GRANTED_MS;
 
 use crate::codec::Codec;
 use crate::figures::{Damage, Row, Sound, Spread, damages, of, rows, sounds};
 use crate::machine::{Conditions, python_install_mb, python_itself_mb, size_of};
-use crate::marked::GRANTED_MS;
 use crate::parts::Parts;
 use crate::targets::{Judged, judge};
 use crate::{Bridge, Sample, Settings, lossy, over_codec};
@@ -159,7 +159,7 @@ impl Report {
             let _ = writeln!(text, "| {words} | {} | {} |", ours.cells(), python.cells());
         }
         let missing = |bridge| {
-            let calls = of(&self.samples, bridge).map(|sample| &sample.marked);
+            let calls = of(&self.samples, bridge).map(|sample| &sample.marked.sound);
             calls.fold((0, 0), |(sent, came), marked| {
                 let (to_agent, to_callee) = marked.marks_sent;
                 let arrived = marked.to_agent_ms.len() + marked.to_callee_ms.len();
@@ -203,7 +203,7 @@ impl Report {
     }
 
     fn stale(&self, bridge: Bridge) -> usize {
-        of(&self.samples, bridge).map(|sample| sample.marked.stale_packets()).sum()
+        of(&self.samples, bridge).map(|sample| sample.marked.sound.stale_packets()).sum()
     }
 
     fn agent_hz(&self, bridge: Bridge) -> u64 {
@@ -254,7 +254,7 @@ fn promised(rows: &[Row], sounds: &[Sound], samples: &[Sample], codec: &[Codec])
     let p99 = |key: &str| sound(key).map(|sound| sound.p99_ms);
     // Ours alone. Of the server's way its median, of the 99th percentile too: what it is late beyond that stays in.
     let alone = |delay_ms: Option<f64>| Some(delay_ms? - p50("server_alone")?);
-    let stale: usize = of(samples, Bridge::Ours).map(|sample| sample.marked.stale_packets()).sum();
+    let stale: usize = of(samples, Bridge::Ours).map(|sample| sample.marked.sound.stale_packets()).sum();
     // Either kind may be the longer one.
     let barge_in = p99("barge_in_short").into_iter().chain(p99("barge_in_long")).reduce(f64::max);
     let figures = [

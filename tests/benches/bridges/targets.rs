@@ -23,7 +23,7 @@ pub enum Limit {
 use Limit::{AtLeast, AtMost};
 
 /// Key, words, and the limit. Ratios are to the Python bridge in the same run.
-const TARGETS: [(&str, &str, Limit); 19] = [
+const TARGETS: [(&str, &str, Limit); 24] = [
     ("cpu_ratio", "CPU: times less than Python", AtLeast(5.0)),
     ("cpu_over_codec", "CPU: times what the codec alone costs", AtMost(2.0)),
     ("pss_ratio", "memory: times less than Python", AtLeast(6.0)),
@@ -41,6 +41,11 @@ const TARGETS: [(&str, &str, Limit); 19] = [
     ("calls", "concurrent calls in one worker", AtLeast(40.0)),
     ("cpu_times", "with them, CPU of a call: times that of the only one", AtMost(2.0)),
     ("gap_error_p99_times", "with them, gap error, p99: times that of the only one", AtMost(2.0)),
+    ("to_agent_p50_times", "with them, delay toward the agent, p50: likewise", AtMost(2.0)),
+    ("to_callee_p50_times", "with them, delay toward the callee, p50: likewise", AtMost(2.0)),
+    ("to_callee_p99_times", "with them, delay toward the callee, p99: likewise", AtMost(2.0)),
+    ("barge_in_p99_times", "with them, barge-in tail, p99: likewise", AtMost(2.0)),
+    ("stale_packets_with_many", "with them, stale packets after it", AtMost(0.0)),
     ("pss_per_further_call_mb", "memory of each further call in it, PSS in MB", AtMost(1.0)),
     ("calls_per_core", "calls a core, by CPU time", AtLeast(60.0)),
 ];

@@ -17,6 +17,7 @@ use sim::ultravox::{self, Ultravox};
 use tests::Scene;
 use tests::arrange::{COUNTRY, fresh_number};
 use tests::cloud::wait_for;
+use tests::measure::marked::{Marked, Marking};
 use tests::wire::Wire;
 use tokio::time::Instant;
 
@@ -34,6 +35,8 @@ pub struct Crowd<'a> {
     queue: String,
     folders: CallFolders,
     vendor: Ultravox,
+    /// The agent's vendor of another country, for [`Self::call_apart`].
+    apart: Ultravox,
     worker: Child,
     /// Ends after the worker.
     _emulator: AwsEmulator,
@@ -62,6 +65,8 @@ impl<'a> Crowd<'a> {
         let key = draw_nonce().0;
         let agent = ultravox::Script { api_key: Some(key.clone()), keep_audio: false, ..agent };
         let vendor = Ultravox::start(([127, 0, 0, 1], 0).into(), agent).await?;
+        let marks = ultravox::Script { api_key: Some(key.clone()), ..Marking::agent() };
+        let apart = Ultravox::start(([127, 0, 0, 1], 0).into(), marks).await?;
 
         let port = free_tcp_port()?;
         let aws = format!("http://127.0.0.1:{port}");
@@ -76,14 +81,17 @@ impl<'a> Crowd<'a> {
         let (queue, letters) = (queue("calls").await?, queue("letters").await?);
 
         let stack = scene.stage().stack().await;
-        let profile = json!({
-            "v": 1, "country": COUNTRY, "prefixes": ["+55"],
-            "livekit": { "url": stack.livekit().url(), "trunkId": stack.trunk_id(), "callerId": CALLER_ID },
-            "dial": { "ringSeconds": 20, "maxCallSeconds": longest.as_secs() },
-            "agent": { "voice": "test-voice", "firstSpeaker": "agent", "callsUrl": vendor.calls_url() },
-            "record": false,
-        });
-        std::fs::write(profiles.join("br.json"), profile.to_string())?;
+        let profile = |country: &str, prefix: &str, vendor: &Ultravox| {
+            json!({
+                "v": 1, "country": country, "prefixes": [prefix],
+                "livekit": { "url": stack.livekit().url(), "trunkId": stack.trunk_id(), "callerId": CALLER_ID },
+                "dial": { "ringSeconds": 20, "maxCallSeconds": longest.as_secs() },
+                "agent": { "voice": "test-voice", "firstSpeaker": "agent", "callsUrl": vendor.calls_url() },
+                "record": false,
+            })
+        };
+        std::fs::write(profiles.join("br.json"), profile(COUNTRY, "+55", &vendor).to_string())?;
+        std::fs::write(profiles.join("pt.json"), profile("PT", "+351", &apart).to_string())?;
         let (livekit_key, livekit_secret) = stack.livekit().credentials();
         let mut command = Command::new(&stack.binaries().bridge_task);
         command.args(["worker", "--profiles", shown(&profiles)?, "--calls", shown(&folders)?]);
@@ -98,6 +106,8 @@ impl<'a> Crowd<'a> {
             ("ULTRAVOX_API_KEY", &key),
             ("LIVEKIT_API_KEY_BR", livekit_key),
             ("LIVEKIT_API_SECRET_BR", livekit_secret.expose()),
+            ("LIVEKIT_API_KEY_PT", livekit_key),
+            ("LIVEKIT_API_SECRET_PT", livekit_secret.expose()),
         ]);
         drop(stack);
         let log = dir.join("worker.log");
@@ -109,7 +119,7 @@ impl<'a> Crowd<'a> {
         })
         .await?;
         let folders = CallFolders::in_directory(&folders)?;
-        Ok(Self { scene, sqs, queue, folders, vendor, worker, _emulator: emulator })
+        Ok(Self { scene, sqs, queue, folders, vendor, apart, worker, _emulator: emulator })
     }
 
     /// The worker's process.
@@ -119,7 +129,25 @@ impl<'a> Crowd<'a> {
 
     /// Puts the message of a call to this person on the queue.
     pub async fn call(&self, person: &Script) -> Result<Called> {
-        let (id, number) = (draw_nonce().0, fresh_number());
+        self.call_to(fresh_number(), person).await
+    }
+
+    /// A call through the same worker in which both sides mark, and what became of it; one at a time.
+    pub async fn call_apart(&self, seed: u64) -> Result<Marked> {
+        let mut marking = Marking::of_seed(seed);
+        let person = marking.callee(&self.scene.dir().join("marks.wav"))?;
+        let called = self.call_to(format!("+35191{seed:07}"), &person).await?;
+        let leg = self.talks(&called).await?;
+        marking.goes_on(&self.apart).await;
+        let packets = self.scene.stage().stack().await.phone()?.packets(&leg.id).await?;
+        let marked = marking.came(&self.apart, packets);
+        self.hang_up(&leg).await?;
+        self.ends(&called).await?;
+        marked
+    }
+
+    async fn call_to(&self, number: String, person: &Script) -> Result<Called> {
+        let id = draw_nonce().0;
         self.scene.stage().stack().await.phone()?.script(&number, person).await?;
         let message = json!({
             "messageType": "TRIGGER_CALL",

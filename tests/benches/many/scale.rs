@@ -10,6 +10,8 @@ use sim::stack::{Arrival, Call, Script};
 use sim::ultravox::{self, Line};
 use tests::flat::Held;
 use tests::gaps::{GapErrors, errors_ms};
+use tests::measure::server_alone;
+use tests::measure::spread::at_most;
 use tests::measure::timer::Timer;
 use tests::usage::{cpu_seconds, udp_ports};
 use tests::{Scene, agent};
@@ -23,6 +25,8 @@ const SETTLING: Duration = Duration::from_secs(5);
 const WATCHING: Duration = Duration::from_secs(20);
 /// When packets leave the worker is watched for so long.
 const LISTENING: Duration = Duration::from_secs(10);
+/// A marked call takes no longer than this.
+const MARKING: Duration = Duration::from_secs(60);
 /// Time between two messages while the calls begin: joining a room costs more than being in it.
 const RAMP: Duration = Duration::from_millis(500);
 /// How far ahead of playback the agent sends: the vendor's own default.
@@ -37,6 +41,9 @@ pub struct Many {
     calls: u32,
     alone: Figures,
     together: Figures,
+    /// A call in which both sides mark, with nobody beside it, and in the place of one of the many.
+    marked_alone: Delays,
+    marked_together: Delays,
     /// Memory that each call after the first took: PSS, in MB (10⁶ bytes).
     pss_per_further_call_mb: f64,
     /// How many calls one core carries, by the CPU time that the worker took for these.
@@ -44,6 +51,51 @@ pub struct Many {
     /// With many, by how many times a call takes as much CPU as the only one, and its gap error is as large.
     cpu_times: f64,
     gap_error_p99_times: f64,
+    /// The same of its delays and of the end of its sound after a clear, the server's way taken away.
+    to_agent_p50_times: f64,
+    to_callee_p50_times: f64,
+    to_callee_p99_times: f64,
+    barge_in_p99_times: f64,
+    /// Stale packets of the many.
+    stale_packets_with_many: usize,
+}
+
+/// How late sound is, in ms, for the worker: what the server alone takes half of the packets is taken away.
+#[derive(Debug, Serialize)]
+struct Delays {
+    to_agent_p50_ms: f64,
+    to_agent_p99_ms: f64,
+    to_callee_p50_ms: f64,
+    to_callee_p99_ms: f64,
+    /// From a clear to the last sound.
+    barge_in_p99_ms: f64,
+    stale_packets: usize,
+    /// Marks that came.
+    marks: usize,
+    /// From phone to phone through the server, with no bridge.
+    server_alone_p50_ms: f64,
+    server_alone_p99_ms: f64,
+}
+
+impl Delays {
+    async fn measure(scene: &Scene, crowd: &Crowd<'_>, seed: u64) -> Result<Self> {
+        let marked = crowd.call_apart(seed).await?;
+        let server_alone_ms = server_alone::measure(scene).await?;
+        let share = |values: &[f64], share| at_most(values, share).context("no mark came");
+        let server_alone_p50_ms = share(&server_alone_ms, 0.5)?;
+        let ours = |values: &[f64], of| Ok::<_, anyhow::Error>(share(values, of)? - server_alone_p50_ms);
+        Ok(Self {
+            to_agent_p50_ms: ours(&marked.to_agent_ms, 0.5)?,
+            to_agent_p99_ms: ours(&marked.to_agent_ms, 0.99)?,
+            to_callee_p50_ms: ours(&marked.to_callee_ms, 0.5)?,
+            to_callee_p99_ms: ours(&marked.to_callee_ms, 0.99)?,
+            barge_in_p99_ms: share(&marked.tails_ms().collect::<Vec<_>>(), 0.99)?,
+            stale_packets: marked.stale_packets(),
+            marks: marked.to_agent_ms.len() + marked.to_callee_ms.len(),
+            server_alone_p50_ms,
+            server_alone_p99_ms: share(&server_alone_ms, 0.99)?,
+        })
+    }
 }
 
 /// A worker, seen for a while.
@@ -71,8 +123,9 @@ struct Figures {
 /// Measures one call, then `calls` at once.
 pub async fn measure(scene: &Scene, settings: &Settings, calls: u32) -> Result<Many> {
     ensure!(calls > 1, "CALLS must be at least 2");
-    let talk = SETTLING * 4 + WATCHING * 3 + LISTENING * 4 + RAMP * calls * 2;
+    let talk = SETTLING * 4 + WATCHING * 3 + LISTENING * 4 + MARKING + RAMP * calls * 2;
     let crowd = Crowd::begin(scene, settings, (calls, talk + Duration::from_secs(60)), talker(talk)).await?;
+    let marked_alone = Delays::measure(scene, &crowd, 1).await.context("a marked call alone")?;
     let mut called = vec![crowd.call(&echoes()).await?];
     let alone = watch(&crowd, &called).await?;
     for _ in 1..calls {
@@ -80,6 +133,10 @@ pub async fn measure(scene: &Scene, settings: &Settings, calls: u32) -> Result<M
         sleep(RAMP).await;
     }
     let together = watch(&crowd, &called).await?;
+    let makes_room = called.remove(0);
+    crowd.hang_up(&crowd.talks(&makes_room).await?).await?;
+    crowd.ends(&makes_room).await?;
+    let marked_together = Delays::measure(scene, &crowd, 2).await.context("a marked call among many")?;
     for call in &called {
         crowd.hang_up(&crowd.talks(call).await?).await?;
     }
@@ -93,6 +150,13 @@ pub async fn measure(scene: &Scene, settings: &Settings, calls: u32) -> Result<M
         calls_per_core: 1.0 / together.cpu_per_call_second,
         cpu_times: together.cpu_per_call_second / alone.cpu_per_call_second,
         gap_error_p99_times: together.gap_error.p99_ms / alone.gap_error.p99_ms,
+        to_agent_p50_times: marked_together.to_agent_p50_ms / marked_alone.to_agent_p50_ms,
+        to_callee_p50_times: marked_together.to_callee_p50_ms / marked_alone.to_callee_p50_ms,
+        to_callee_p99_times: marked_together.to_callee_p99_ms / marked_alone.to_callee_p99_ms,
+        barge_in_p99_times: marked_together.barge_in_p99_ms / marked_alone.barge_in_p99_ms,
+        stale_packets_with_many: marked_together.stale_packets,
+        marked_alone,
+        marked_together,
         alone,
         together,
     })

@@ -7,14 +7,18 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use cloud::call_folder::draw_nonce;
 use sim::stack::{Packet, Script, Step};
-use tests::arrange::fresh_number;
-use tests::{Scene, person};
+
+use crate::arrange::fresh_number;
+use crate::{Scene, person};
 
 /// The sentence and what joining takes.
 const TALKING: Duration = Duration::from_secs(4);
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Of each packet: from before the one phone writes it until the other has read it, in ms.
+///
+/// # Errors
+/// When hardly a packet came.
 pub async fn measure(scene: &Scene) -> Result<Vec<f64>> {
     let room = format!("server-alone-{}", draw_nonce().0);
     let sentence = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/sim/assets/callee-interrupts.wav");
