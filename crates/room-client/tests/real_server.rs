@@ -55,12 +55,13 @@ async fn assert_tones_both_ways(a: &mut Client, b: &mut Client) {
     panic!("{torn:#?}");
 }
 
-fn fault(heard: &[i16], theirs: f64, own: f64) -> Option<String> {
+/// What is wrong with a tone; nothing of the `other` one may be there.
+fn fault(heard: &[i16], theirs: f64, other: f64) -> Option<String> {
     if (level(heard, theirs) + 12.0).abs() >= 1.5 {
         return Some(format!("{theirs} Hz came at {} dBFS", level(heard, theirs)));
     }
-    if level(heard, own) >= -50.0 {
-        return Some(format!("{own} Hz is an echo at {} dBFS", level(heard, own)));
+    if level(heard, other) >= -50.0 {
+        return Some(format!("{other} Hz is there, too, at {} dBFS", level(heard, other)));
     }
     holes(heard, theirs)
 }
@@ -149,9 +150,11 @@ async fn only_the_one_listened_to_is_heard_and_it_can_change() {
         a.room.listen_to(identity);
         a.saw(RoomEvent::TrackSubscribed { identity: identity.into() }).await;
         a.hear_start_of(theirs).await;
-        let heard = a.hear(500).await;
-        assert!((level(&heard, theirs) + 12.0).abs() < 1.5, "{identity}: {}", level(&heard, theirs));
-        assert!(level(&heard, other) < -50.0, "{other} Hz at {} dBFS", level(&heard, other));
+        let mut torn = Vec::new();
+        while let Some(fault) = fault(&a.hear(500).await, theirs, other) {
+            torn.push(fault);
+            assert!(torn.len() < 3, "{identity}: {torn:#?}");
+        }
     }
 }
 
