@@ -1,4 +1,5 @@
-//! Does a process keep what its work left behind? Two looks at it while it has nothing to do.
+//! Does a process keep what its work left behind? Two looks at it while it has nothing to do, or the least of many while it
+//! works.
 
 use std::fs;
 use std::path::Path;
@@ -38,6 +39,17 @@ impl Held {
         let descriptors =
             fs::read_dir(&descriptors).with_context(|| descriptors.display().to_string())?.count();
         Ok(Self { done, pss_mb: memory(pid)?.pss, threads: threads(pid)?, descriptors })
+    }
+
+    /// The least of each kind that was held in these looks at work under way: what comes and goes, as threads that write
+    /// files do, is not kept. `None` of none.
+    pub fn least_of(looks: &[Self]) -> Option<Self> {
+        looks.iter().copied().reduce(|least, look| Self {
+            done: look.done,
+            pss_mb: least.pss_mb.min(look.pss_mb),
+            threads: least.threads.min(look.threads),
+            descriptors: least.descriptors.min(look.descriptors),
+        })
     }
 
     /// What has been left behind since `early`, a sentence for each kind; nothing is right.
@@ -105,5 +117,17 @@ mod tests {
         assert!(after.descriptors > before.descriptors + 100, "{before:?} {after:?}");
         drop(files);
         assert!(Held::by(0, 0).is_err());
+    }
+
+    #[test]
+    fn what_comes_and_goes_is_not_kept_and_what_stays_is() {
+        let look = |done, threads| Held { done, pss_mb: 20.0, threads, descriptors: 9 };
+        let early = Held::least_of(&[look(10, 6), look(20, 5)]).unwrap();
+        assert_eq!(early, look(20, 5));
+        let late = Held::least_of(&[look(90, 7), look(100, 5), look(110, 6)]).unwrap();
+        assert!(late.left_behind_since(&early).is_empty());
+        let leaked = Held::least_of(&[look(90, 7), look(100, 6)]).unwrap();
+        assert_eq!(leaked.left_behind_since(&early), ["threads: 5 and then 6"]);
+        assert_eq!(Held::least_of(&[]), None);
     }
 }

@@ -90,8 +90,8 @@ fn many_calls(many: &Value) -> String {
 /// A call in which both sides mark, alone and among many.
 fn marked_calls(many: &Value) -> String {
     let mut text = String::from(
-        "\nOne more call in which both sides mark, alone and in the place of one of the many; in ms, the server's own \
-         median taken away from the delays.\n\n| calls at once | toward the agent p50 | p99 | toward the callee p50 | \
+        "\nOne more call in which both sides mark, alone and in the place of one of the many; in ms, \
+         with the server's way in the delays.\n\n| calls at once | toward the agent p50 | p99 | toward the callee p50 | \
          p99 | clear → last sound, p99 | stale packets | the server alone p50 | p99 |\n|---|---|---|---|---|---|---|---|---|\n",
     );
     for (calls, of) in [(&Value::from(1), &many["marked_alone"]), (&many["calls"], &many["marked_together"])]

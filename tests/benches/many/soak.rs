@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::ops::Range;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use jiff::Timestamp;
 use serde::Serialize;
 use sim::stack::Script;
@@ -141,8 +141,10 @@ pub async fn long_call(scene: &Scene, settings: &Settings, minutes: u32) -> Resu
     crowd.hang_up(&leg).await?;
     crowd.ends(&called).await?;
     crowd.end().await?;
-    let early = samples[samples.len() * EARLY_PERCENT as usize / 100];
-    let late = samples[samples.len() - 1];
+    // The second tenth and the last.
+    let tenth = samples.len() * EARLY_PERCENT as usize / 100;
+    let least = |looks: &[Held]| Held::least_of(looks).context("too few looks");
+    let (early, late) = (least(&samples[tenth..2 * tenth])?, least(&samples[samples.len() - tenth..])?);
     let what = format!("one call of {minutes} min");
     Ok(Soak { gaps: Some(gaps), ..Soak::of(what, samples, (early, late), seconds) })
 }
